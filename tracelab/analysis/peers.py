@@ -1,0 +1,67 @@
+"""Names for what was called but does not report itself: databases, queues, other people's services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tracelab.traceset import I64, TraceSet
+
+_LOOPBACK = ("localhost", "::1", "0.0.0.0")  # noqa: S104  a name to compare with, not an address to listen on
+
+
+class Said(NamedTuple):
+    """What a CLIENT span says of its peer: columns of the span table."""
+
+    peer_service: str | None
+    db_system: str | None
+    db_namespace: str | None
+    server_address: str | None
+    server_port: int | None
+    url_host: str | None
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A node that was inferred from its callers: `kind` (service, database, external), `name`, and from what."""
+
+    kind: str
+    name: str
+    reason: str
+
+
+def _is_loopback(address: str) -> bool:
+    return address in _LOOPBACK or address.startswith("127.")
+
+
+def peer_of(said: Said, services: frozenset[str]) -> Peer | None:
+    """The peer of a CLIENT span without a request below it; None if it says nothing of its peer.
+
+    A database is never one of the services: a caller may name its database as it names itself.
+    """
+    is_database = said.db_system is not None or said.db_namespace is not None
+    if said.peer_service:
+        if is_database:
+            return Peer("database", said.peer_service, "peer service of a database client")
+        return Peer(_kind(said.peer_service, services), said.peer_service, "service.peer.name")
+    if is_database:
+        address = said.server_address
+        if address is None or _is_loopback(address):
+            address = said.db_system
+        name = "/".join(part for part in (address, said.db_namespace) if part)
+        return Peer("database", name, "address and namespace of a database client")
+    if said.server_address:
+        name = said.server_address if said.server_port is None else f"{said.server_address}:{said.server_port}"
+        return Peer(_kind(name, services), name, "server.address")
+    return Peer(_kind(said.url_host, services), said.url_host, "url.full") if said.url_host else None
+
+
+def _kind(name: str, services: frozenset[str]) -> str:
+    return "service" if name in services else "external"
+
+
+def peers_of(traces: TraceSet, rows: I64) -> list[Peer | None]:
+    """The peers of these CLIENT spans."""
+    services = frozenset(name for name in traces.services if name is not None)
+    columns = [traces.values(column, rows) for column in Said._fields]
+    return [peer_of(Said(*values), services) for values in zip(*columns, strict=True)]

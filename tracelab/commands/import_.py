@@ -1,0 +1,85 @@
+"""`tracelab import`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tracelab.commands.options import json_option, lake_option, print_json
+
+
+@click.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@lake_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["auto", "otlp-json", "otlp-proto", "jaeger", "zipkin"]),
+    default="auto",
+    show_default=True,
+    help="What the files are; auto finds out by looking.",
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
+    help="A record that cannot be read: end without importing its file, or leave it out and count it.",
+)
+@json_option
+def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_error: str, as_json: bool) -> None:
+    """Read trace files into the lake.
+
+    FILES are OTLP (JSON, NDJSON, protobuf), Jaeger JSON or Zipkin v2 JSON, also packed as .gz or .zst; a folder stands
+    for the trace files inside, - for standard input. Importing a file twice changes nothing.
+
+    \b
+    tracelab import traces.json
+    tracelab import exported/ --lake ./lake --on-error skip
+    curl -s localhost:16686/api/traces?service=web | tracelab import -
+    """
+    from tracelab.codecs.files import find_files, read_file
+    from tracelab.codecs.sink import Sink
+    from tracelab.diagnostics import Diagnostics
+    from tracelab.errors import RecordError
+    from tracelab.lake import Lake, default_path
+    from tracelab.reporters.terminal import diagnostics_table, print_report
+
+    def skip(error: RecordError) -> None:
+        click.echo(f"skipped: {path}: {error}", err=True)
+
+    diagnostics = Diagnostics()
+    paths = find_files(list(files))
+    lake = Lake.create(lake_path or default_path())
+    spans, trace_ids = 0, set()
+    for path in paths:
+        sink = Sink(diagnostics=diagnostics, skip=skip if on_error == "skip" else None)
+        with lake.staged() as staged:
+            for table in read_file(path, sink, format_):
+                staged.append(table)
+                trace_ids.update(table.column("trace_id").unique().to_pylist())
+                _progress(f"{path}: {staged.rows:,} spans")
+        spans += staged.rows
+    _progress("")
+    if as_json:
+        print_json(
+            {
+                "files": len(paths),
+                "spans": spans,
+                "traces": len(trace_ids),
+                "lake": str(lake.path),
+                "diagnostics": dict(diagnostics),
+            }
+        )
+        return
+    click.echo(f"{spans:,} spans of {len(trace_ids):,} traces from {len(paths)} files are in {lake.path}")
+    if len(diagnostics):
+        print_report(diagnostics_table(diagnostics))
+
+
+def _progress(text: str) -> None:
+    """One line that is written over, and only where somebody looks."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{text}", nl=False, err=True)

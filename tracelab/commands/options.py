@@ -1,0 +1,108 @@
+"""Options that commands share, and where their spans come from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tracelab.analysis.service_graph import Window
+from tracelab.diagnostics import Diagnostics
+from tracelab.errors import UsageError
+from tracelab.lake import Lake, default_path
+from tracelab.times import parse_time_ns
+from tracelab.traceset import TraceSet
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def lake_option(function: _F) -> _F:
+    return click.option(
+        "--lake",
+        "lake_path",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=None,
+        help="Folder of the lake. [env TRACELAB_LAKE; default: your data folder]",
+    )(function)
+
+
+def json_option(function: _F) -> _F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON (shapes: docs/reference/json.md).")(
+        function
+    )
+
+
+def reading_options(function: _F) -> _F:
+    """What every command that reads traces takes."""
+    decorators = [
+        click.argument("files", nargs=-1, type=click.Path(path_type=Path)),
+        lake_option,
+        click.option("--since", help="Start of the window: 15m (ago), or an ISO time. [default: everything]"),
+        click.option("--until", help="End of the window, as --since. [default: now]"),
+        click.option("--service", help="Only what this service takes part in."),
+        click.option("--no-skew-correction", is_flag=True, help="Leave all times as the hosts' clocks gave them."),
+        json_option,
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where to read traces from: files if any are given, else the lake; and which window of them."""
+
+    files: tuple[Path, ...]
+    lake_path: Path | None
+    window: Window
+    skew_correction: bool = True
+
+    def load(self) -> TraceSet:
+        """All traces that touch the window, whole."""
+        from tracelab.adjusters import assemble
+
+        diagnostics = Diagnostics()
+        if self.files:
+            table = read_files(self.files, diagnostics)
+        else:
+            table = self.lake().scan(self.window.since_ns, self.window.until_ns, diagnostics)
+        return assemble(table, self.skew_correction).noting(**diagnostics)
+
+    def lake(self) -> Lake:
+        return Lake.open(self.lake_path or default_path())
+
+
+def source(
+    files: tuple[Path, ...],
+    lake_path: Path | None,
+    since: str | None,
+    until: str | None,
+    no_skew_correction: bool = False,
+) -> Source:
+    window = Window(parse_time_ns(since) if since else None, parse_time_ns(until) if until else None)
+    if window.since_ns is not None and window.until_ns is not None and window.since_ns >= window.until_ns:
+        raise UsageError("--since must be before --until")
+    return Source(files, lake_path, window, not no_skew_correction)
+
+
+def read_files(files: tuple[Path, ...], diagnostics: Diagnostics) -> Any:
+    """Trace files as one span table."""
+    import pyarrow as pa
+
+    from tracelab.codecs.files import find_files, read_file
+    from tracelab.codecs.sink import Sink
+
+    sink = Sink(diagnostics=diagnostics)
+    return pa.concat_tables([table for path in find_files(list(files)) for table in read_file(path, sink)])
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, ready for jq."""
+    import orjson
+
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()

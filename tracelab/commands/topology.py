@@ -1,0 +1,60 @@
+"""`tracelab topology`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tracelab.commands.options import print_json, reading_options, source
+
+
+@click.command("topology")
+@reading_options
+@click.option("--dot", "form", flag_value="dot", help="Print Graphviz.")
+@click.option("--mermaid", "form", flag_value="mermaid", help="Print a Mermaid flowchart.")
+@click.option("--graphml", "form", flag_value="graphml", help="Print GraphML.")
+def command(
+    files: tuple[Path, ...],
+    lake_path: Path | None,
+    since: str | None,
+    until: str | None,
+    service: str | None,
+    no_skew_correction: bool,
+    as_json: bool,
+    form: str | None,
+) -> None:
+    """Services, what they call, and how well that goes: from the lake, or from FILES.
+
+    Every edge has its calls, success rate, latency as the client and as the server saw it, and error types.
+
+    \b
+    tracelab topology --since 15m
+    tracelab topology --service api --json
+    tracelab topology traces.json --dot | dot -Tsvg > topology.svg
+    """
+    from tracelab.analysis.service_graph import service_graph
+    from tracelab.reporters import graphs
+    from tracelab.reporters.shapes import topology_shape
+    from tracelab.reporters.terminal import diagnostics_table, print_report, topology_table
+
+    src = source(files, lake_path, since, until, no_skew_correction)
+    graph = service_graph(src.load(), src.window)
+    if service is not None:
+        graph = _around(graph, service)
+    if as_json:
+        print_json(topology_shape(graph))
+    elif form is not None:
+        click.echo({"dot": graphs.dot, "mermaid": graphs.mermaid, "graphml": graphs.graphml}[form](graph), nl=False)
+    else:
+        print_report(topology_table(graph))
+        print_report(diagnostics_table(graph.diagnostics))
+
+
+def _around(graph: Any, service: str) -> Any:
+    """Only the edges of one service, and their nodes."""
+    edges = tuple(edge for edge in graph.edges if service in (edge.client, edge.server))
+    ids = {edge.client for edge in edges} | {edge.server for edge in edges} | {service}
+    return replace(graph, edges=edges, nodes=tuple(node for node in graph.nodes if node.id in ids))

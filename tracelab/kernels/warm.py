@@ -1,0 +1,34 @@
+"""Compile every kernel, so that nobody waits for it later: `python -m tracelab.kernels.warm`."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from tracelab.kernels import calls, hosts, keys, paths, trees
+
+
+def warm() -> None:
+    """Call each kernel once with the types that the product uses."""
+    ids = np.arange(1, 4, dtype=np.uint64)
+    parent = np.array([-1, 0, 0], np.int64)
+    start, end = np.array([0, 10, 20], np.int64), np.array([100, 20, 30], np.int64)
+    kind, service = np.ones(3, np.int8), np.zeros(3, np.int32)
+    no_hosts = np.full((3, 4), -1, np.int32)
+    roots = np.array([0], np.int64)
+    keys.first_rows(ids, ids)
+    keys.rows_of(ids, ids, ids, ids)
+    trees.ring_roots(parent, start, ids)
+    offsets, children = trees.children_of(parent)
+    order = trees.parents_first(parent, offsets, children)
+    trees.pre_order(roots, offsets, children)
+    trees.self_ns(start, end, offsets, children)
+    hosts.skew_shifts(roots, parent, offsets, children, start, end, kind, service, no_hosts, order, 3)
+    paths.walk(roots, offsets, children, start, end, kind, service, no_hosts, ids)
+    calls.stops(order, parent, kind, parent > 0)
+
+
+if __name__ == "__main__":
+    sys.stderr.write("compiling kernels, once per machine\n")
+    warm()
