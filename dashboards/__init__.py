@@ -1,0 +1,1 @@
+"""The dashboard: the lake in a browser. Uses tracelab's public names alone."""

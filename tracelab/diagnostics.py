@@ -62,7 +62,7 @@ _ALL = (
     Diagnostic("bad_thresholds", "warning", "Sampling thresholds in tracestate that make no sense; taken as 1.", "Look at the sampler."),
 )  # fmt: skip
 
-REGISTRY: Mapping[str, Diagnostic] = {entry.name: entry for entry in _ALL}
+DIAGNOSTICS: Mapping[str, Diagnostic] = {entry.name: entry for entry in _ALL}
 
 
 class Diagnostics(Mapping[str, int]):
@@ -75,7 +75,7 @@ class Diagnostics(Mapping[str, int]):
 
     def add(self, name: str, count: int = 1) -> None:
         """Count `count` more of `name`; a name outside the registry is a KeyError."""
-        REGISTRY[name]
+        DIAGNOSTICS[name]
         if count != 0:
             self._counts[name] += int(count)
 
@@ -87,11 +87,11 @@ class Diagnostics(Mapping[str, int]):
         return merged
 
     def __getitem__(self, name: str) -> int:
-        REGISTRY[name]
+        DIAGNOSTICS[name]
         return self._counts[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(name for name in REGISTRY if self._counts[name])
+        return iter(name for name in DIAGNOSTICS if self._counts[name])
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

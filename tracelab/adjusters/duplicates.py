@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import numpy as np
 
 from tracelab.kernels.keys import first_rows
-from tracelab.schema import WIRE_COLUMNS
+from tracelab.schema import ANALYSIS_COLUMNS, HEAVY_COLUMNS
 from tracelab.traceset import I64, TraceSet, take
 
 
@@ -35,6 +38,11 @@ def _best(traces: TraceSet, rows: I64) -> int:
     tied = rows[(traces.end_ns[rows] == traces.end_ns[rows[0]]) & (traces.start_ns[rows] == traces.start_ns[rows[0]])]
     if tied.size == 1:
         return int(tied[0])
-    spans = traces.table.select(WIRE_COLUMNS).take(traces.source_row[tied]).to_pylist()
-    texts = [repr(span) for span in spans]
+    rows_of_span = traces.table.take(traces.source_row[tied])
+    texts = [(_text(span, ANALYSIS_COLUMNS), _text(span, HEAVY_COLUMNS)) for span in rows_of_span.to_pylist()]
     return int(tied[texts.index(min(texts))])
+
+
+def _text(span: dict[str, Any], columns: Collection[str]) -> str:
+    """What the analysis sees decides first, so that it chooses alike whether or not the rest was read."""
+    return repr([(name, value) for name, value in span.items() if name in columns])

@@ -131,12 +131,16 @@ def service_graph(traces: TraceSet, window: Window = EVERYTHING, paths: Critical
 
 
 def _seconds(traces: TraceSet, window: Window) -> float | None:
-    """Length of the window, an open end being the first or the last span's start; None for less than a moment."""
-    real = traces.start_ns[~traces.is_placeholder]
-    if real.size == 0:
+    """Length of the window, from the first span in it on: a system that began a minute ago has a minute's rate.
+
+    An open end is the last span's start. None for less than a moment.
+    """
+    raw_start = (traces.start_ns - traces.shift_ns)[~traces.is_placeholder]
+    inside = raw_start[window.holds(raw_start)]
+    if inside.size == 0:
         return None
-    since = window.since_ns if window.since_ns is not None else int(real.min())
-    until = window.until_ns if window.until_ns is not None else int(real.max())
+    since = int(inside.min())
+    until = window.until_ns if window.until_ns is not None else int(inside.max())
     return (until - since) / 1e9 if until > since else None
 
 

@@ -55,7 +55,7 @@ def open_input(path: Path) -> IO[bytes]:
     """The unpacked bytes of a file, `-` being standard input; packing is seen by its first bytes."""
     try:
         stream = io.BufferedReader(
-            open(sys.stdin.fileno(), "rb", 0, closefd=False) if str(path) == "-" else path.open("rb", 0)
+            io.FileIO(sys.stdin.fileno() if str(path) == "-" else path, closefd=str(path) != "-")
         )
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None

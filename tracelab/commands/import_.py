@@ -44,7 +44,7 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
     from tracelab.codecs.sink import Sink
     from tracelab.diagnostics import Diagnostics
     from tracelab.errors import RecordError
-    from tracelab.lake import Lake, default_path
+    from tracelab.lake import Lake, default_lake_path
     from tracelab.reporters.terminal import diagnostics_table, print_report
 
     def skip(error: RecordError) -> None:
@@ -52,7 +52,7 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
 
     diagnostics = Diagnostics()
     paths = find_files(list(files))
-    lake = Lake.create(lake_path or default_path())
+    lake = Lake.create(lake_path or default_lake_path())
     spans, trace_ids = 0, set()
     for path in paths:
         sink = Sink(diagnostics=diagnostics, skip=skip if on_error == "skip" else None)

@@ -24,9 +24,9 @@ def command() -> None:
 @lake_option
 def path_command(lake_path: Path | None) -> None:
     """Print where the lake is."""
-    from tracelab.lake import default_path
+    from tracelab.lake import default_lake_path
 
-    click.echo(lake_path or default_path())
+    click.echo(lake_path or default_lake_path())
 
 
 @command.command("info")
@@ -37,12 +37,13 @@ def info_command(lake_path: Path | None, as_json: bool) -> None:
     import pyarrow.compute as pc
 
     from tracelab.diagnostics import Diagnostics
-    from tracelab.lake import Lake, default_path
+    from tracelab.lake import Lake, default_lake_path
+    from tracelab.schema import ANALYSIS_COLUMNS
     from tracelab.times import time_text
 
-    lake = Lake.open(lake_path or default_path())
+    lake = Lake.open(lake_path or default_lake_path())
     diagnostics = Diagnostics()
-    table = lake.scan(diagnostics=diagnostics)
+    table = lake.scan(diagnostics=diagnostics, columns=ANALYSIS_COLUMNS)
     segments = lake.segments()
     times = pc.min_max(table.column("start_ns")).as_py()
     info = {
@@ -68,7 +69,7 @@ def info_command(lake_path: Path | None, as_json: bool) -> None:
 @lake_option
 def compact_command(lake_path: Path | None) -> None:
     """Merge small files into large ones; readers and writers go on meanwhile."""
-    from tracelab.lake import Lake, compact, default_path
+    from tracelab.lake import Lake, compact, default_lake_path
 
-    lake = Lake.open(lake_path or default_path())
+    lake = Lake.open(lake_path or default_lake_path())
     click.echo(f"{compact(lake)} files merged; {len(lake.segments())} now")

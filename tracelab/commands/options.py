@@ -13,7 +13,7 @@ import click
 from tracelab.analysis.service_graph import Window
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import UsageError
-from tracelab.lake import Lake, default_path
+from tracelab.lake import Lake, default_lake_path
 from tracelab.times import parse_time_ns
 from tracelab.traceset import TraceSet
 
@@ -61,19 +61,22 @@ class Source:
     window: Window
     skew_correction: bool = True
 
-    def load(self) -> TraceSet:
-        """All traces that touch the window, whole."""
+    def load(self, whole_spans: bool = False) -> TraceSet:
+        """All traces that touch the window, whole; with `whole_spans` also what only people read of a span."""
         from tracelab.adjusters import assemble
+        from tracelab.schema import ANALYSIS_COLUMNS
 
         diagnostics = Diagnostics()
         if self.files:
             table = read_files(self.files, diagnostics)
         else:
-            table = self.lake().scan(self.window.since_ns, self.window.until_ns, diagnostics)
+            table = self.lake().scan(
+                self.window.since_ns, self.window.until_ns, diagnostics, None if whole_spans else ANALYSIS_COLUMNS
+            )
         return assemble(table, self.skew_correction).noting(**diagnostics)
 
     def lake(self) -> Lake:
-        return Lake.open(self.lake_path or default_path())
+        return Lake.open(self.lake_path or default_lake_path())
 
 
 def source(

@@ -42,7 +42,7 @@ def command(
     from tracelab.schema import TRACE_ID
 
     src = source(files, lake_path, since, until, no_skew_correction)
-    traces = src.load()
+    traces = src.load(whole_spans=True)
     found = [
         summary.trace_id
         for summary in trace_summaries(traces, src.window, Search(service=service))

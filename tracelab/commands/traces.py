@@ -59,7 +59,7 @@ def command(
         [(text.partition("=")[0], text.partition("=")[2]) for text in attributes],
     )
     src = source(files, lake_path, since, until, no_skew_correction)
-    traces = src.load()
+    traces = src.load(whole_spans=bool(attributes))
     summaries = trace_summaries(traces, src.window, search)
     if sort == "duration":
         summaries.sort(key=lambda summary: -summary.duration_ns)

@@ -10,6 +10,7 @@ import json
 import os
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,17 +73,22 @@ def publish(temporary: Path) -> Path:
     return final
 
 
-def read_segment(path: Path) -> pa.Table:
-    """A segment as a span table. LakeError if the file is none; FileNotFoundError if it is gone."""
+def read_segment(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A segment as a span table, or these columns of it.
+
+    LakeError if the file is none; FileNotFoundError if it is gone.
+    """
+    schema = SCHEMA if columns is None else pa.schema([SCHEMA.field(name) for name in columns])
     try:
-        table = pq.read_table(path, partitioning=None, memory_map=False)
+        with pq.ParquetFile(path) as file:
+            table = file.read([name for name in schema.names if name in file.schema_arrow.names], use_threads=False)
         arrays = [
             table.column(field.name).cast(field.type)
             if field.name in table.column_names
             else pa.nulls(table.num_rows, field.type)
-            for field in SCHEMA
+            for field in schema
         ]
-        return pa.Table.from_arrays(arrays, schema=SCHEMA)
+        return pa.Table.from_arrays(arrays, schema=schema)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:

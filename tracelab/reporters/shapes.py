@@ -10,7 +10,7 @@ from tracelab.analysis.critical_path import CriticalPaths
 from tracelab.analysis.service_graph import Edge, Latency, ServiceGraph, Window
 from tracelab.analysis.summaries import TraceSummary
 from tracelab.codecs.values import NO_ATTRIBUTES, Attributes, plain_items, to_otlp_json
-from tracelab.diagnostics import REGISTRY, Diagnostics
+from tracelab.diagnostics import DIAGNOSTICS, Diagnostics
 from tracelab.schema import KINDS, STATUS_CODES
 from tracelab.traceset import TraceSet
 
@@ -25,7 +25,7 @@ def diagnostics_shape(diagnostics: Diagnostics) -> dict[str, int]:
 
 def diagnostics_explained(diagnostics: Diagnostics) -> list[dict[str, Any]]:
     """What was odd, how often, what it means and what to do."""
-    return [{"count": count, **vars(REGISTRY[name])} for name, count in diagnostics.items()]
+    return [{"count": count, **vars(DIAGNOSTICS[name])} for name, count in diagnostics.items()]
 
 
 def critical_path_shape(paths: CriticalPaths, root_ats: Iterable[int]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tracelab.analysis.critical_path import CriticalPaths
 from tracelab.analysis.journey import Journey, journey
 from tracelab.analysis.service_graph import Edge, ServiceGraph
 from tracelab.analysis.summaries import TraceSummary
-from tracelab.diagnostics import REGISTRY, Diagnostics
+from tracelab.diagnostics import DIAGNOSTICS, Diagnostics
 from tracelab.schema import KINDS, STATUS_ERROR
 from tracelab.times import duration_text, percent_text, rate_text, time_text
 
@@ -75,7 +75,7 @@ def diagnostics_table(diagnostics: Diagnostics) -> RenderableType:
         return Text("")
     table = _table("count", "odd", "meaning", "what to do", right=("count",))
     for name, count in diagnostics.items():
-        entry = REGISTRY[name]
+        entry = DIAGNOSTICS[name]
         table.add_row(
             f"{count:,}",
             Text(name, style=_SEVERITY_STYLE[entry.severity]),

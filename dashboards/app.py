@@ -1,0 +1,26 @@
+"""The dashboard's pages, and nothing else: `tracelab dashboard` runs this file."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboards.views import topology, trace, traces
+
+_STYLE = """
+<style>
+  [data-stale="true"] { opacity: 1 !important; transition: none !important; }
+  .block-container { padding: 1.1rem 2rem 2rem; max-width: 2400px; }
+  [data-testid="stHeader"] { display: none; }
+</style>
+"""
+
+st.set_page_config(page_title="tracelab", layout="wide", initial_sidebar_state="collapsed")
+st.html(_STYLE)
+st.navigation(
+    [
+        st.Page(topology.page, title="Topology", url_path="topology", default=True),
+        st.Page(traces.page, title="Traces", url_path="traces"),
+        st.Page(trace.page, title="Trace", url_path="trace"),
+    ],
+    position="hidden",
+).run()

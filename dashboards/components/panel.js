@@ -1,0 +1,93 @@
+// Blocks of text, figures, tables and links. Data: {blocks: [...]}. Everything is set as text, never as markup.
+// A plain click on a link inside the dashboard changes the page without loading it anew, and Back works.
+function make(tag, className, text) {
+  const element = document.createElement(tag)
+  if (className) element.className = className
+  if (text !== undefined && text !== null) element.textContent = text
+  return element
+}
+
+function link(item, className) {
+  const anchor = make("a", className, item.text)
+  anchor.href = item.href
+  if (item.title) anchor.title = item.title
+  anchor.addEventListener("click", (event) => {
+    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
+    event.preventDefault()
+    history.pushState({}, "", item.href)
+    window.dispatchEvent(new PopStateEvent("popstate", { state: {} }))
+  })
+  return anchor
+}
+
+const cell = (value) => (value && typeof value === "object" ? (value.href ? link(value) : make("span", value.tone || "", value.text)) : make("span", "", value))
+
+const draw = {
+  nav: (block) => {
+    const bar = make("nav", "nav")
+    bar.append(make("span", "brand", "tracelab"), ...block.links.map((item) => link(item, item.current ? "current" : "")))
+    return [bar]
+  },
+  title: (block) => [make("h2", "", block.text), ...(block.sub ? [make("p", "sub", block.sub)] : [])],
+  heading: (block) => [make("h3", "", block.text)],
+  text: (block) => [make("p", block.tone || "", block.text)],
+  code: (block) => [make("pre", "", block.text)],
+  links: (block) => {
+    const list = make("div", "links")
+    list.append(...block.items.map((item) => link(item)))
+    return [list]
+  },
+  figures: (block) => {
+    const grid = make("div", "figures")
+    for (const [label, value, tone] of block.items) {
+      const box = make("div", "figure")
+      box.append(make("span", "label", label), make("span", `value ${tone || ""}`, value))
+      grid.append(box)
+    }
+    return [grid]
+  },
+  bars: (block) => {
+    const list = make("div", "bars")
+    for (const item of block.items) {
+      const row = make("div", "bar")
+      const fill = make("div", "fill")
+      fill.style.width = `${Math.max(1, 100 * item.share)}%`
+      if (item.color) fill.style.background = item.color
+      const track = make("div", "track")
+      track.append(fill)
+      row.append(make("span", "label", item.label), track, make("span", "value", item.value))
+      list.append(row)
+    }
+    return [list]
+  },
+  table: (block) => {
+    const table = make("table")
+    const head = table.createTHead().insertRow()
+    for (const name of block.columns) head.append(make("th", block.right.includes(name) ? "right" : "", name))
+    const body = table.createTBody()
+    for (const values of block.rows) {
+      const row = body.insertRow()
+      values.forEach((value, at) => {
+        const data = make("td", block.right.includes(block.columns[at]) ? "right" : "")
+        data.append(cell(value))
+        row.append(data)
+      })
+    }
+    const wrap = make("div", "scroll")
+    wrap.append(table)
+    return [wrap]
+  },
+  pairs: (block) => {
+    const list = make("dl")
+    for (const [key, value] of block.items) list.append(make("dt", "", key), make("dd", "", value))
+    return [list]
+  },
+}
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector(".panel")
+  const text = JSON.stringify(data)
+  if (root.dataset.drawn === text) return
+  root.dataset.drawn = text
+  root.replaceChildren(...data.blocks.flatMap((block) => draw[block.type](block)))
+}

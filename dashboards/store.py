@@ -1,0 +1,113 @@
+"""What the pages show, computed outside of them, so that a refresh never makes anybody wait.
+
+One thread per server keeps the windows that somebody looks at up to date; a page takes what is there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+import tracelab
+
+REFRESH_S = 2.0
+FORGET_S = 20.0
+SETTLE_NS = 3 * 10**9
+"""A live window ends so long ago: of what began later, one side may have arrived and the other not yet."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A window of the lake, whole: its traces, their paths and their graph."""
+
+    window: tracelab.Window
+    traces: tracelab.TraceSet
+    paths: tracelab.CriticalPaths
+    graph: tracelab.ServiceGraph
+    summaries: list[tracelab.TraceSummary]
+    segments: tuple[str, ...]
+
+
+def compute(lake: tracelab.Lake, window: tracelab.Window, segments: tuple[str, ...] = ()) -> View:
+    """A window of the lake as it is now."""
+    diagnostics = tracelab.Diagnostics()
+    table = lake.scan(window.since_ns, window.until_ns, diagnostics, tracelab.ANALYSIS_COLUMNS)
+    traces = tracelab.assemble(table).noting(**diagnostics)
+    paths = tracelab.critical_paths(traces)
+    graph = tracelab.service_graph(traces, window, paths)
+    return View(window, traces, paths, graph, tracelab.trace_summaries(traces, window), segments)
+
+
+class Store:
+    """Views by their window's text (`15m`, `all`), kept fresh while they are looked at."""
+
+    def __init__(self, lake: tracelab.Lake) -> None:
+        self.lake = lake
+        self._views: dict[str, View] = {}
+        self._wanted: dict[str, float] = {}
+        self._lock = threading.Lock()
+        threading.Thread(target=self._keep_fresh, daemon=True, name="store").start()
+
+    def matching(self, view: View, search: tracelab.Search) -> list[tracelab.TraceSummary]:
+        """The traces of a view that match. Attributes are not kept in memory: they are read when they are asked for."""
+        traces = view.traces
+        if search.attributes:
+            traces = tracelab.assemble(self.lake.scan(view.window.since_ns, view.window.until_ns))
+        return tracelab.trace_summaries(traces, view.window, search)
+
+    def view(self, since: str, until: str = "") -> View:
+        """The view of a window; computed at once if nobody has looked at it lately."""
+        key = f"{since}|{until}"
+        self._wanted[key] = time.monotonic()
+        view = self._views.get(key)
+        if view is None:
+            with self._lock:
+                view = self._views.get(key) or self._refresh(key)
+        return view
+
+    def _refresh(self, key: str) -> View:
+        since, _, until = key.partition("|")
+        if since and since != "all":
+            settled = tracelab.parse_time_ns(until) if until else time.time_ns() - SETTLE_NS
+            window = tracelab.Window(tracelab.parse_time_ns(since), settled)
+        else:
+            window = tracelab.Window(None, tracelab.parse_time_ns(until) if until else None)
+        view = compute(self.lake, window, tuple(path.name for path in self.lake.segments()))
+        self._views[key] = view
+        return view
+
+    def _keep_fresh(self) -> None:
+        while True:
+            time.sleep(REFRESH_S)
+            now = time.monotonic()
+            for key, asked in list(self._wanted.items()):
+                if now - asked > FORGET_S:
+                    self._wanted.pop(key, None)
+                    self._views.pop(key, None)
+                elif self._stale(key):
+                    with self._lock:
+                        self._refresh(key)
+
+    def _stale(self, key: str) -> bool:
+        """A window that moves with time changes by itself; any other only with the lake's files."""
+        view = self._views.get(key)
+        moving = not key.startswith(("all|", "|")) and view is not None and bool(view.summaries)
+        return view is None or moving or tuple(path.name for path in self.lake.segments()) != view.segments
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    """The server's one store, over the lake that TRACELAB_LAKE names."""
+    return Store(tracelab.Lake.create(Path(tracelab.default_lake_path())))
+
+
+@st.cache_data(show_spinner=False, max_entries=32, ttl=5)
+def trace_paths(trace_id: str, skew_correction: bool = True) -> Any:
+    """The critical paths of one trace, alone and whole."""
+    table = store().lake.traces([bytes.fromhex(trace_id)])
+    return tracelab.critical_paths(tracelab.assemble(table, skew_correction))

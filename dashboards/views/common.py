@@ -1,0 +1,69 @@
+"""What every page begins with: where one can go, and which window is looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboards import components
+from dashboards.figures import address
+from dashboards.store import View, store
+from tracelab import diagnostics_explained, time_text
+
+WINDOWS = ("5m", "15m", "1h", "6h", "24h", "7d", "all")
+DEFAULT_WINDOW = "15m"
+_PAGES = (("Topology", ""), ("Traces", "traces"))
+
+
+def navigation(current: str) -> None:
+    """The bar on top; links keep the window."""
+    since = st.query_params.get("since", "")
+    links = [{"text": title, "href": address(path, since=since), "current": title == current} for title, path in _PAGES]
+    components.panel(f"nav_{current}", [{"type": "nav", "links": links}])
+
+
+def window_choice() -> str:
+    """The window, kept in the address as `since`."""
+    choice = st.segmented_control(
+        "window", WINDOWS, default=DEFAULT_WINDOW, key="since", bind="query-params", label_visibility="collapsed"
+    )
+    return choice or DEFAULT_WINDOW
+
+
+def empty_state(since: str) -> list[dict[str, Any]]:
+    """No spans: where there are some, or how to send some."""
+    newest = store().view("all").summaries[:1]
+    if newest:
+        return [
+            {
+                "type": "title",
+                "text": f"No spans in the last {since}",
+                "sub": f"The newest trace began at {time_text(newest[0].start_ns)}.",
+            },
+            {"type": "links", "items": [{"text": "Show everything in this lake", "href": address("", since="all")}]},
+        ]
+    return [
+        {"type": "title", "text": "No spans yet", "sub": f"The lake is {store().lake.path}. Two lines send some:"},
+        {
+            "type": "code",
+            "text": "export OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317\nopentelemetry-instrument python app.py",
+        },
+        {"type": "text", "text": "Or look around with the demo shop: tracelab demo"},
+    ]
+
+
+def diagnostics_blocks(view: View) -> list[dict[str, Any]]:
+    """What was odd in a window, how often, what to do."""
+    odd = [entry for entry in diagnostics_explained(view.graph.diagnostics) if entry["severity"] != "info"]
+    if not odd:
+        return []
+    rows = [[f"{entry['count']:,}", entry["meaning"], {"text": entry["advice"], "tone": "dim"}] for entry in odd]
+    return [
+        {"type": "heading", "text": "What was odd"},
+        {"type": "table", "columns": ["count", "", "what to do"], "right": ["count"], "rows": rows},
+    ]
+
+
+def trace_link(trace_id: str, text: str | None = None) -> dict[str, str]:
+    return {"text": text or trace_id[:16], "href": address("trace", trace_id=trace_id), "title": trace_id}

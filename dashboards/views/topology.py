@@ -1,0 +1,229 @@
+"""Topology, live: who calls whom, how well, and what an edge or a node is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dashboards import components
+from dashboards.figures import edge_id, health, node_calls, topology_data
+from dashboards.layout import lay_out
+from dashboards.store import View, store
+from dashboards.views.common import diagnostics_blocks, empty_state, navigation, trace_link, window_choice
+from tracelab import Edge, Latency, ServiceGraph, duration_text, percent_text, rate_text
+
+HEIGHT = 620
+KEY = "topology"
+
+
+def page() -> None:
+    navigation("Topology")
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    with left:
+        since = window_choice()
+    with right:
+        if st.button("tidy up", help="Lay the graph out anew", width="stretch"):
+            st.session_state.pop("places", None)
+    _live(since)
+
+
+@st.fragment(run_every=2.0)
+def _live(since: str) -> None:
+    view = store().view(since)
+    if not view.graph.nodes:
+        components.panel("empty", empty_state(since))
+        return
+    selected = _selected()
+    graph = view.graph
+    calls: dict[tuple[str, str], float] = {}
+    for edge in graph.edges:
+        calls[edge.client, edge.server] = calls.get((edge.client, edge.server), 0) + edge.calls
+    placed = st.session_state.get("places")
+    known = placed.places if placed is not None else None
+    if placed is None or {node.id for node in graph.nodes} - set(placed.places):
+        placed = lay_out([node.id for node in graph.nodes], calls, known)
+        st.session_state["places"] = placed
+    picture, side = st.columns([3.1, 1])
+    with picture:
+        components.topology(KEY, topology_data(graph, placed, selected), HEIGHT)
+    with side:
+        components.panel("topology_side", side_blocks(view, selected))
+
+
+def _selected() -> str:
+    """What was clicked last, kept in the address; on the first visit the address says it."""
+    state = st.session_state.get(KEY)
+    clicked = state.get("selected") if state is not None else None
+    if clicked is not None and clicked != st.query_params.get("selected", ""):
+        if clicked:
+            st.query_params["selected"] = clicked
+        else:
+            st.query_params.pop("selected", None)
+    return str(clicked if clicked is not None else st.query_params.get("selected", ""))
+
+
+def side_blocks(view: View, selected: str) -> list[dict[str, Any]]:
+    """The panel beside the graph: of the edge or node that is selected, else of the window."""
+    graph = view.graph
+    for edge in graph.edges:
+        if edge_id(edge) == selected:
+            return edge_blocks(edge)
+    for node in graph.nodes:
+        if node.id == selected:
+            return node_blocks(graph, node.id)
+    return _window_blocks(view)
+
+
+def _tone(calls: float, failed: float) -> str:
+    return {"bad": "bad", "warm": "warm"}.get(health(calls, failed), "")
+
+
+def _latency_rows(*sides: tuple[str, Latency]) -> dict[str, Any]:
+    rows = [
+        [name, *(duration_text(value) for value in (latency.p50_ns, latency.p90_ns, latency.p99_ns))]
+        for name, latency in sides
+        if latency.p50_ns is not None
+    ]
+    return {"type": "table", "columns": ["", "p50", "p90", "p99"], "right": ["p50", "p90", "p99"], "rows": rows}
+
+
+def edge_blocks(edge: Edge) -> list[dict[str, Any]]:
+    """Everything about an edge."""
+    kind = {"": "call", "database": "database", "messaging_system": "message", "virtual_node": "inferred"}[
+        edge.connection_type
+    ]
+    blocks: list[dict[str, Any]] = [
+        {
+            "type": "title",
+            "text": f"{edge.client} → {edge.server}",
+            "sub": ", ".join([kind, *edge.protocols]) + (" · calls itself" if edge.self_call else ""),
+        },
+        {
+            "type": "figures",
+            "items": [
+                ["success", percent_text(edge.success_rate), _tone(edge.calls, edge.failed)],
+                ["calls", f"{edge.calls:,g}"],
+                ["rate", rate_text(edge.calls_per_s)],
+                ["failed", f"{edge.failed:,g}", "bad" if edge.failed else ""],
+            ],
+        },
+        {"type": "heading", "text": "latency"},
+        _latency_rows(
+            ("client saw", edge.client_latency), ("server saw", edge.server_latency), ("in the queue", edge.queue_delay)
+        ),
+    ]
+    if edge.error_types:
+        items = [
+            {"label": name, "value": f"{count:g}", "share": count / edge.failed, "color": "#d1383d"}
+            for name, count in edge.error_types.items()
+        ]
+        blocks += [{"type": "heading", "text": "error types"}, {"type": "bars", "items": items}]
+    versions = [["caller", ", ".join(edge.client_versions)], ["callee", ", ".join(edge.server_versions)]]
+    blocks += [
+        {"type": "heading", "text": "critical path"},
+        {"type": "text", "text": f"on it in {edge.path_calls:,} calls, for {duration_text(edge.path_ns)} in all"},
+        {"type": "heading", "text": "versions"},
+        {"type": "pairs", "items": [pair for pair in versions if pair[1]] or [["", "not said"]]},
+    ]
+    return blocks + _examples(edge.slowest_traces, edge.failed_traces)
+
+
+def _examples(slowest: tuple[str, ...], failed: tuple[str, ...]) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    for title, ids in (("slowest traces", slowest), ("failed traces", failed)):
+        if ids:
+            blocks += [
+                {"type": "heading", "text": title},
+                {"type": "links", "items": [trace_link(trace_id) for trace_id in ids]},
+            ]
+    return blocks
+
+
+def node_blocks(graph: ServiceGraph, node_id: str) -> list[dict[str, Any]]:
+    """Everything about a node: its figures, who calls it, whom it calls."""
+    node = next(node for node in graph.nodes if node.id == node_id)
+    calls, failed = node_calls(graph, node_id)
+    callers = [edge for edge in graph.edges if edge.server == node_id]
+    called = [edge for edge in graph.edges if edge.client == node_id]
+    versions = sorted({version for edge in callers for version in edge.server_versions})
+    sub = (
+        f"{node.kind}, not instrumented; known from: {node.reason}"
+        if node.virtual
+        else " · ".join([node.kind, *versions])
+    )
+    blocks: list[dict[str, Any]] = [
+        {"type": "title", "text": node.name, "sub": sub},
+        {
+            "type": "figures",
+            "items": [
+                ["success", percent_text(1 - failed / calls) if calls else "–", _tone(calls, failed)],
+                ["calls", f"{calls:,g}"],
+                ["rate", rate_text(calls / graph.seconds if graph.seconds else None)],
+            ],
+        },
+    ]
+    for title, edges, other in (("called by", callers, "client"), ("calls", called, "server")):
+        if edges:
+            rows = [_edge_row(edge, getattr(edge, other)) for edge in edges]
+            blocks += [
+                {"type": "heading", "text": title},
+                {
+                    "type": "table",
+                    "columns": ["", "calls", "success", "p50", "p99"],
+                    "right": ["calls", "success", "p50", "p99"],
+                    "rows": rows,
+                },
+            ]
+    slowest = dict.fromkeys(trace for edge in callers or called for trace in edge.slowest_traces)
+    failing = dict.fromkeys(trace for edge in callers or called for trace in edge.failed_traces)
+    return blocks + _examples(tuple(slowest)[:4], tuple(failing)[:4])
+
+
+def _edge_row(edge: Edge, name: str) -> list[Any]:
+    latency = edge.client_latency if edge.client_latency.p50_ns is not None else edge.server_latency
+    tone = _tone(edge.calls, edge.failed)
+    success = {"text": percent_text(edge.success_rate), "tone": tone}
+    return [name, f"{edge.calls:,g}", success, duration_text(latency.p50_ns), duration_text(latency.p99_ns)]
+
+
+def _window_blocks(view: View) -> list[dict[str, Any]]:
+    graph = view.graph
+    entries = [edge for edge in graph.edges if edge.client.startswith("user:")]
+    calls, failed = sum(edge.calls for edge in entries), sum(edge.failed for edge in entries)
+    rows = [
+        _edge_row(edge, f"{edge.client} → {edge.server}")
+        for edge in sorted(graph.edges, key=lambda edge: (-edge.failed, -edge.path_ns))[:8]
+    ]
+    slowest = sorted(view.summaries, key=lambda trace: -trace.duration_ns)[:3]
+    return [
+        {"type": "title", "text": "this window", "sub": "click a node or an edge"},
+        {
+            "type": "figures",
+            "items": [
+                ["requests", f"{calls:,g}"],
+                ["success", percent_text(1 - failed / calls) if calls else "–", _tone(calls, failed)],
+                ["rate", rate_text(calls / graph.seconds if graph.seconds else None)],
+                ["traces", f"{len(view.summaries):,}"],
+            ],
+        },
+        {"type": "heading", "text": "worth a look"},
+        {
+            "type": "table",
+            "columns": ["", "calls", "success", "p50", "p99"],
+            "right": ["calls", "success", "p50", "p99"],
+            "rows": rows,
+        },
+        {"type": "heading", "text": "slowest requests"},
+        {
+            "type": "links",
+            "items": [
+                trace_link(
+                    trace.trace_id,
+                    f"{duration_text(trace.duration_ns)}   {trace.root_service or '?'}  {trace.root_name or '?'}",
+                )
+                for trace in slowest
+            ],
+        },
+        *diagnostics_blocks(view),
+    ]

@@ -1,0 +1,215 @@
+"""One request's journey: its spans in time, the critical path through them, and everything about a span."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from dashboards import components
+from dashboards.figures import address, colour, pack_timeline
+from dashboards.store import trace_paths
+from dashboards.views.common import navigation, trace_link
+from tracelab import DIAGNOSTICS, CriticalPaths, duration_text, journey, span_details, time_text
+
+KEY = "timeline"
+MAX_HEIGHT, ROW, FRAME = 640, 24, 78
+
+
+def page() -> None:
+    navigation("Trace")
+    trace_id = st.query_params.get("trace_id", "").lower()
+    paths = _load(trace_id)
+    if paths is None:
+        components.panel(
+            "no_trace",
+            [
+                {
+                    "type": "title",
+                    "text": "No such trace" if trace_id else "Which trace?",
+                    "sub": trace_id or "Open one from the list.",
+                },
+                {"type": "links", "items": [{"text": "Traces", "href": address("traces", since="all")}]},
+            ],
+        )
+        return
+    selected = _selected()
+    components.panel("trace_head", _head(paths))
+    picture, side = st.columns([2.7, 1])
+    with picture:
+        height = max(220, min(MAX_HEIGHT, len(paths.traces) * ROW + FRAME))
+        components.timeline(KEY, pack_timeline(paths), trace_id, selected, height)
+    with side:
+        components.panel("trace_side", _side(paths, selected))
+
+
+def _load(trace_id: str) -> CriticalPaths | None:
+    try:
+        whole = len(bytes.fromhex(trace_id)) == 16
+    except ValueError:
+        whole = False
+    paths: CriticalPaths | None = trace_paths(trace_id) if whole else None
+    return paths if paths is not None and len(paths.traces) else None
+
+
+def _selected() -> str:
+    state = st.session_state.get(KEY)
+    clicked = state.get("selected") if state is not None else None
+    if clicked and clicked != st.query_params.get("span_id", ""):
+        st.query_params["span_id"] = clicked
+    return str(clicked or st.query_params.get("span_id", ""))
+
+
+def _head(paths: CriticalPaths) -> list[dict[str, Any]]:
+    traces = paths.traces
+    root = int(paths.roots[0])
+    errors = int((traces.status_code == 2).sum())
+    services = len({code for code in traces.service.tolist() if code >= 0})
+    trip = journey(paths, 0)
+    chain = (["user"] if trip.from_user else []) + [stop.service_name or "?" for stop in trip.stops]
+    blocks: list[dict[str, Any]] = [
+        {
+            "type": "title",
+            "text": f"{traces.service_name(root) or '?'}  {traces.span_name(root) or '(root not seen)'}",
+            "sub": f"{time_text(int(traces.start_ns[root]))} · trace {traces.trace_id(0)}",
+        },
+        {
+            "type": "figures",
+            "items": [
+                ["duration", duration_text(int(traces.end_ns[root] - traces.start_ns[root]))],
+                ["spans", f"{int((~traces.is_placeholder).sum()):,}"],
+                ["services", str(services)],
+                ["errors", str(errors), "bad" if errors else ""],
+                ["critical path", " → ".join(chain)],
+            ],
+        },
+    ]
+    odd = [
+        f"{count:,}× {DIAGNOSTICS[name].meaning}"
+        for name, count in traces.diagnostics.items()
+        if DIAGNOSTICS[name].severity != "info"
+    ]
+    return blocks + [{"type": "text", "tone": "warm", "text": text} for text in odd]
+
+
+def _side(paths: CriticalPaths, selected: str) -> list[dict[str, Any]]:
+    rows = [row for row in range(len(paths.traces)) if paths.traces.span_id_hex(row) == selected] if selected else []
+    return _span_blocks(paths, rows[0]) if rows else _path_blocks(paths)
+
+
+def _path_blocks(paths: CriticalPaths) -> list[dict[str, Any]]:
+    """Who holds the time: services, then the longest sections."""
+    trip = journey(paths, 0)
+    items = [
+        {
+            "label": stop.service_name or "?",
+            "value": f"{duration_text(stop.on_path_ns)}  {100 * stop.share:.1f} %",
+            "share": stop.share,
+            "color": colour(stop.service_name),
+        }
+        for stop in trip.stops
+    ]
+    traces = paths.traces
+    first, last = int(paths.section_offsets[0]), int(paths.section_offsets[1])
+    sections = sorted(range(first, last), key=lambda at: int(paths.section_start_ns[at] - paths.section_end_ns[at]))[
+        :12
+    ]
+    rows = [
+        [
+            traces.service_name(int(paths.section_row[at])) or "?",
+            traces.span_name(int(paths.section_row[at])) or "?",
+            duration_text(int(paths.section_end_ns[at] - paths.section_start_ns[at])),
+        ]
+        for at in sections
+    ]
+    return [
+        {
+            "type": "title",
+            "text": "who holds the time",
+            "sub": "the critical path by service; click a span for its details",
+        },
+        {"type": "bars", "items": items},
+        {"type": "heading", "text": "longest sections of the path"},
+        {"type": "table", "columns": ["service", "operation", "for"], "right": ["for"], "rows": rows},
+    ]
+
+
+def _span_blocks(paths: CriticalPaths, row: int) -> list[dict[str, Any]]:
+    """Everything about a span."""
+    traces = paths.traces
+    span = span_details(traces, [row])[0]
+    if span["placeholder"]:
+        text = "Its children name it as their parent, but it was never received: late, sampled away, or not reported."
+        return [
+            {"type": "title", "text": "a span that was not seen", "sub": span["span_id"]},
+            {"type": "text", "text": text},
+        ]
+    begin = int(traces.start_ns.min())
+    failed = span["status_code"] == "ERROR"
+    blocks: list[dict[str, Any]] = [
+        {
+            "type": "title",
+            "text": span["name"],
+            "sub": " · ".join(filter(None, [span["service_name"], span["service_version"], span["kind"].lower()])),
+        },
+        {
+            "type": "figures",
+            "items": [
+                ["duration", duration_text(span["duration_ns"])],
+                ["starts at", duration_text(int(traces.start_ns[row]) - begin)],
+                ["on the path", duration_text(int(paths.on_path_ns()[row]))],
+                ["status", span["status_code"].lower(), "bad" if failed else ""],
+            ],
+        },
+    ]
+    if span["status_message"]:
+        blocks.append({"type": "text", "tone": "bad", "text": span["status_message"]})
+    if span["shift_ns"]:
+        blocks.append(
+            {"type": "text", "tone": "warm", "text": f"clock skew: moved by {duration_text(span['shift_ns'])}"}
+        )
+    blocks += _events(span["events"], span["start_ns"])
+    if span["links"]:
+        blocks += [
+            {"type": "heading", "text": "links"},
+            {
+                "type": "links",
+                "items": [trace_link(link["trace_id"], f"span {link['span_id']}") for link in span["links"]],
+            },
+        ]
+    for title in ("attributes", "resource"):
+        if span[title]:
+            blocks += [
+                {"type": "heading", "text": title},
+                {"type": "pairs", "items": [[key, _text(value)] for key, value in span[title].items()]},
+            ]
+    return [
+        *blocks,
+        {"type": "heading", "text": "ids"},
+        {
+            "type": "pairs",
+            "items": [
+                ["span", span["span_id"]],
+                ["parent", span["parent_span_id"] or "none"],
+                ["scope", span["scope_name"] or ""],
+            ],
+        },
+    ]
+
+
+def _events(events: list[dict[str, Any]], start_ns: int) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    for event in events:
+        attributes = dict(event["attributes"])
+        stack = attributes.pop("exception.stacktrace", None)
+        blocks.append({"type": "heading", "text": f"{event['name']} at {duration_text(event['time_ns'] - start_ns)}"})
+        if attributes:
+            blocks.append({"type": "pairs", "items": [[key, _text(value)] for key, value in attributes.items()]})
+        if stack:
+            blocks.append({"type": "code", "text": str(stack)})
+    return blocks
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

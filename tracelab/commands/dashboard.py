@@ -1,0 +1,57 @@
+"""`tracelab dashboard`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from tracelab.commands.options import lake_option
+from tracelab.errors import UsageError
+
+
+def dashboard_command(host: str, port: int) -> list[str]:
+    """The command that serves the dashboard; the lake is said by TRACELAB_LAKE."""
+    spec = importlib.util.find_spec("dashboards")
+    if spec is None or spec.origin is None:
+        raise UsageError("the package `dashboards` is not installed; install tracelab anew")
+    app = Path(spec.origin).with_name("app.py")
+    options = {
+        "server.address": host,
+        "server.port": str(port),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "server.showEmailPrompt": "false",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "client.showSidebarNavigation": "false",
+    }
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(app), *flags]
+
+
+@click.command("dashboard")
+@lake_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=int, default=8501, show_default=True, help="Port of the dashboard.")
+def command(lake_path: Path | None, host: str, port: int) -> None:
+    """Show the lake in the browser: topology, traces, one request's journey.
+
+    It reads the lake's files, so it runs beside any collector, or without one.
+
+    \b
+    tracelab dashboard --lake ./lake
+    """
+    from collectors.binding import bind
+    from tracelab.commands.collect import warn_if_public
+    from tracelab.lake import Lake, default_lake_path
+
+    lake = Lake.create(lake_path or default_lake_path())
+    bind(host, port, "--port").close()
+    warn_if_public(host)
+    click.echo(f"dashboard http://{host}:{port}   lake {lake.path}")
+    arguments = dashboard_command(host, port)
+    os.execve(arguments[0], arguments, {**os.environ, "TRACELAB_LAKE": str(lake.path.resolve())})  # noqa: S606
