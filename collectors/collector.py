@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -58,34 +58,31 @@ def run(
         UsageError: a port is taken; LakeError: the lake cannot be written
     """
     lake = Lake.create(lake_path)
-    http_socket = bind(host, http_port, "--http-port")
     metrics = Metrics()
-    committer = Committer(lake, metrics)
-    path = ExportPath(committer, metrics)
-    path.export(b"", Encoding.PROTOBUF, "warm")  # loads what is loaded at first use: no client waits for it
-    ending = threading.Event()
-    compactor = threading.Thread(target=_compact_now_and_then, args=(lake, ending), name="compactor")
-    try:
+    with ExitStack() as stack:  # whatever happens, what was started is ended, the last first
+        http_socket = stack.enter_context(bind(host, http_port, "--http-port"))
+        committer = Committer(lake, metrics)
+        stack.callback(committer.close)
+        path = ExportPath(committer, metrics)
+        path.export(b"", Encoding.PROTOBUF, "warm")  # loads what is loaded at first use: no client waits for it
         grpc_server, bound_grpc = serve_grpc(path, host, grpc_port)
-    except TracelabError:
-        committer.close()
-        http_socket.close()
-        raise
-    config = uvicorn.Config(
-        make_app(path, cors_origins), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S
-    )
-    server = _Server(config)
+        stack.callback(lambda: grpc_server.stop(GRACE_S).wait())
+        ending = threading.Event()
+        compactor = threading.Thread(target=_compact_now_and_then, args=(lake, ending), name="compactor")
+        compactor.start()
+        stack.callback(compactor.join)
+        stack.callback(ending.set)
+        config = uvicorn.Config(
+            make_app(path, cors_origins), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S
+        )
+        server = _Server(config)
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        server.should_exit = True
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            server.should_exit = True
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    compactor.start()
-    if ready is not None:
-        ready(bound_grpc, http_socket.getsockname()[1])
-    server.run(sockets=[http_socket])
-    grpc_server.stop(GRACE_S).wait()
-    committer.close()
-    ending.set()
-    compactor.join()
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        http_socket.listen(config.backlog)  # from here on a client that connects is served
+        if ready is not None:
+            ready(bound_grpc, http_socket.getsockname()[1])
+        server.run(sockets=[http_socket])

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tracelab.analysis.service_graph import Edge as Edge
     from tracelab.analysis.service_graph import Latency as Latency
     from tracelab.analysis.service_graph import ServiceGraph as ServiceGraph
-    from tracelab.analysis.service_graph import Window as Window
     from tracelab.analysis.service_graph import service_graph as service_graph
     from tracelab.analysis.summaries import Search as Search
     from tracelab.analysis.summaries import TraceSummary as TraceSummary
@@ -53,13 +52,14 @@ if TYPE_CHECKING:
     from tracelab.times import rate_text as rate_text
     from tracelab.times import time_text as time_text
     from tracelab.traceset import TraceSet as TraceSet
+    from tracelab.window import Window as Window
 
 _WHERE = {
     "tracelab.adjusters": ("assemble",),
     "tracelab.analysis.calls": ("Node",),
     "tracelab.analysis.critical_path": ("CriticalPaths", "critical_paths"),
     "tracelab.analysis.journey": ("Journey", "journey"),
-    "tracelab.analysis.service_graph": ("Edge", "Latency", "ServiceGraph", "Window", "service_graph"),
+    "tracelab.analysis.service_graph": ("Edge", "Latency", "ServiceGraph", "service_graph"),
     "tracelab.analysis.summaries": ("Search", "TraceSummary", "trace_summaries"),
     "tracelab.codecs.requests": ("DecodedRequest", "decode_json_request", "decode_protobuf_request"),
     "tracelab.diagnostics": ("DIAGNOSTICS", "Diagnostics"),
@@ -69,6 +69,7 @@ _WHERE = {
     "tracelab.schema": ("ANALYSIS_COLUMNS",),
     "tracelab.times": ("duration_text", "parse_duration_ns", "parse_time_ns", "percent_text", "rate_text", "time_text"),
     "tracelab.traceset": ("TraceSet",),
+    "tracelab.window": ("Window",),
 }
 _ORIGIN = {name: (module, name) for module, names in _WHERE.items() for name in names}
 __all__ = sorted(_ORIGIN)  # noqa: PLE0605  a list, and the test of the public names reads it

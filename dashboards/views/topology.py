@@ -180,10 +180,12 @@ def node_blocks(graph: ServiceGraph, node_id: str) -> list[dict[str, Any]]:
     return blocks + _examples(tuple(slowest)[:4], tuple(failing)[:4])
 
 
-def _edge_row(edge: Edge, name: str) -> list[Any]:
+def _edge_row(edge: Edge, name: str, short: bool = False) -> list[Any]:
     latency = edge.client_latency if edge.client_latency.p50_ns is not None else edge.server_latency
     tone = _tone(edge.calls, edge.failed)
     success = {"text": percent_text(edge.success_rate), "tone": tone}
+    if short:
+        return [name, success, duration_text(latency.p99_ns)]
     return [name, f"{edge.calls:,g}", success, duration_text(latency.p50_ns), duration_text(latency.p99_ns)]
 
 
@@ -210,8 +212,8 @@ def _window_blocks(view: View) -> list[dict[str, Any]]:
         {"type": "heading", "text": "worth a look"},
         {
             "type": "table",
-            "columns": ["", "calls", "success", "p50", "p99"],
-            "right": ["calls", "success", "p50", "p99"],
+            "columns": ["", "success", "p99"],
+            "right": ["success", "p99"],
             "rows": rows,
         },
         {"type": "heading", "text": "slowest requests"},

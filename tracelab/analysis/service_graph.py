@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,27 +17,12 @@ from tracelab.analysis.errors import OTHER, error_types
 from tracelab.analysis.quantiles import nearest_rank
 from tracelab.diagnostics import Diagnostics
 from tracelab.traceset import I64, TraceSet
+from tracelab.window import EVERYTHING, Window
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 EXEMPLARS = 3
-
-
-@dataclass(frozen=True)
-class Window:
-    """Half-open [since_ns, until_ns) in ns since the epoch; None is open."""
-
-    since_ns: int | None = None
-    until_ns: int | None = None
-
-    def holds(self, start_ns: I64) -> NDArray[np.bool_]:
-        inside = np.ones(start_ns.size, np.bool_)
-        if self.since_ns is not None:
-            inside &= start_ns >= self.since_ns
-        if self.until_ns is not None:
-            inside &= start_ns < self.until_ns
-        return inside
-
-
-EVERYTHING = Window()
 
 
 @dataclass(frozen=True)
@@ -97,6 +82,8 @@ class ServiceGraph:
 
     def to_networkx(self) -> nx.MultiDiGraph:
         """A graph whose nodes and edges carry their figures; an edge's key is its connection type."""
+        import networkx as nx  # 0.4 s to import, and most commands need it not
+
         graph = nx.MultiDiGraph()
         for node in self.nodes:
             graph.add_node(node.id, name=node.name, kind=node.kind, virtual=node.virtual)

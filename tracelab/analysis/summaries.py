@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tracelab.analysis.service_graph import Window
 from tracelab.schema import STATUS_ERROR
 from tracelab.traceset import TraceSet
+from tracelab.window import Window
 
 Bools = NDArray[np.bool_]
 

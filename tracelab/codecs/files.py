@@ -12,6 +12,7 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,20 +52,24 @@ def _is_trace_file(path: Path) -> bool:
     return bool(suffixes) and suffixes[-1] in _SUFFIXES
 
 
-def open_input(path: Path) -> IO[bytes]:
+@contextmanager
+def open_input(path: Path) -> Iterator[IO[bytes]]:
     """The unpacked bytes of a file, `-` being standard input; packing is seen by its first bytes."""
     try:
-        stream = io.BufferedReader(
-            io.FileIO(sys.stdin.fileno() if str(path) == "-" else path, closefd=str(path) != "-")
-        )
+        raw = io.FileIO(sys.stdin.fileno(), closefd=False) if str(path) == "-" else io.FileIO(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
-    magic = stream.peek(4)[:4]
-    if magic[:2] == b"\x1f\x8b":
-        return gzip.open(stream)  # type: ignore[return-value]
-    if magic == b"\x28\xb5\x2f\xfd":
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
-    return stream
+    with io.BufferedReader(raw) as stream:
+        magic = stream.peek(4)[:4]
+        if magic[:2] == b"\x1f\x8b":
+            with gzip.open(stream) as unpacked:
+                yield unpacked  # type: ignore[misc]  # it has all that is asked of it
+        elif magic == b"\x28\xb5\x2f\xfd":
+            unpacker = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+            with io.BufferedReader(unpacker) as unpacked_zstd:
+                yield unpacked_zstd
+        else:
+            yield stream
 
 
 def read_file(path: Path, sink: Sink, format_: str = "auto") -> Iterator[pa.Table]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tracelab.codecs.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, any_id
+from tracelab.codecs.nodes import as_object, list_in, object_in, text_in
 from tracelab.codecs.rows import Event, Link, Resource, Scope, Span
 from tracelab.codecs.sink import Sink
 from tracelab.codecs.values import Attributes, attributes, read_int, short
@@ -36,9 +37,10 @@ def decode(document: Any, sink: Sink) -> None:
     """Put every span of a Jaeger document into `sink`: `{"data": [trace, …]}`, a list of traces, or a bare trace."""
     for where, trace in _traces(document, sink):
         processes = {
-            key: _process(node, f"{where}.processes.{key}") for key, node in (trace.get("processes") or {}).items()
+            key: _process(node, f"{where}.processes.{key}")
+            for key, node in object_in(trace, "processes", where).items()
         }
-        for at, node in enumerate(trace.get("spans") or ()):
+        for at, node in enumerate(list_in(trace, "spans", where)):
             span_where = f"{where}.spans[{at}]"
             try:
                 sink.add(_span(node, processes, span_where, sink), span_where)
@@ -82,9 +84,10 @@ def _tag_value(tag: dict[str, Any], where: str) -> Any:
     return value if isinstance(value, bool | int | float | str) and not type_ else str("" if value is None else value)
 
 
-def _tags(items: Any, where: str) -> list[tuple[str, Any]]:
+def _tags(node: dict[str, Any], key: str, where: str) -> list[tuple[str, Any]]:
+    where = f"{where}.{key}"
     pairs = []
-    for at, tag in enumerate(items or ()):
+    for at, tag in enumerate(list_in(node, key, where)):
         if not isinstance(tag, dict) or not isinstance(tag.get("key"), str):
             raise RecordError(f"{where}[{at}]", "expected an object with 'key', 'type' and 'value'")
         pairs.append((tag["key"], _tag_value(tag, f"{where}[{at}].value")))
@@ -92,11 +95,8 @@ def _tags(items: Any, where: str) -> list[tuple[str, Any]]:
 
 
 def _process(node: Any, where: str) -> Resource:
-    if not isinstance(node, dict):
-        raise RecordError(where, f"expected an object with 'serviceName', not {short(node)}")
-    tags = [
-        ("host.name" if key == "hostname" else key, value) for key, value in _tags(node.get("tags"), f"{where}.tags")
-    ]
+    node = as_object(node, where)
+    tags = [("host.name" if key == "hostname" else key, value) for key, value in _tags(node, "tags", where)]
     if any(key == "service.name" for key, _ in tags) or not node.get("serviceName"):
         return Resource(attributes(tags))
     return Resource(attributes([("service.name", str(node["serviceName"])), *tags]))
@@ -115,9 +115,8 @@ def _status(tags: dict[str, Any]) -> int:
 
 
 def _span(node: Any, processes: dict[str, Resource], where: str, sink: Sink) -> Span:
-    if not isinstance(node, dict):
-        raise RecordError(where, f"expected a span, not {short(node)}")
-    tags = _tags(node.get("tags"), f"{where}.tags")
+    node = as_object(node, where)
+    tags = _tags(node, "tags", where)
     by_key = dict(tags)
     trace_id = any_id(node.get("traceID"), TRACE_ID_BYTES, f"{where}.traceID", sink.diagnostics)
     parent, links = _references(node, trace_id, where, sink)
@@ -137,20 +136,31 @@ def _span(node: Any, processes: dict[str, Resource], where: str, sink: Sink) -> 
         end_ns=start_ns + duration_ns,
         resource=resource,
         scope=Scope(
-            by_key.get("otel.scope.name", by_key.get("otel.library.name")),
-            by_key.get("otel.scope.version", by_key.get("otel.library.version")),
+            _text(by_key, "otel.scope.name", "otel.library.name"),
+            _text(by_key, "otel.scope.version", "otel.library.version"),
         ),
-        trace_state=by_key.get("w3c.tracestate"),
+        trace_state=_text(by_key, "w3c.tracestate"),
         flags=read_int(node.get("flags") or 0, f"{where}.flags", 0, 2**32),
         status_code=_status(by_key),
-        status_message=by_key.get("otel.status_description"),
+        status_message=_text(by_key, "otel.status_description"),
         attributes=attributes((key, value) for key, value in tags if not _is_field(key, value)),
-        dropped_attributes_count=int(by_key.get("otel.dropped_attributes_count", 0)),
-        events=[_event(log, f"{where}.logs[{at}]") for at, log in enumerate(node.get("logs") or ())],
-        dropped_events_count=int(by_key.get("otel.dropped_events_count", 0)),
+        dropped_attributes_count=_dropped(by_key, "attributes", where),
+        events=[_event(log, f"{where}.logs[{at}]") for at, log in enumerate(list_in(node, "logs", where))],
+        dropped_events_count=_dropped(by_key, "events", where),
         links=links,
-        dropped_links_count=int(by_key.get("otel.dropped_links_count", 0)),
+        dropped_links_count=_dropped(by_key, "links", where),
     )
+
+
+def _dropped(by_key: dict[str, Any], what: str, where: str) -> int:
+    key = f"otel.dropped_{what}_count"
+    return read_int(by_key.get(key, 0), f"{where}.tags.{key}", 0, 2**32)
+
+
+def _text(by_key: dict[str, Any], *keys: str) -> str | None:
+    """The first of these tags that is there, as text."""
+    found = next((by_key[key] for key in keys if key in by_key), None)
+    return None if found is None else str(found)
 
 
 def _is_field(key: str, value: Any) -> bool:
@@ -160,10 +170,9 @@ def _is_field(key: str, value: Any) -> bool:
 def _references(node: dict[str, Any], trace_id: bytes, where: str, sink: Sink) -> tuple[bytes | None, list[Link]]:
     """The parent: the first CHILD_OF in this trace, else the first FOLLOWS_FROM in it; all others are links."""
     found: list[tuple[str, bytes, bytes]] = []
-    for at, ref in enumerate(node.get("references") or ()):
+    for at, item in enumerate(list_in(node, "references", where)):
         ref_where = f"{where}.references[{at}]"
-        if not isinstance(ref, dict):
-            raise RecordError(ref_where, f"expected an object with 'refType', not {short(ref)}")
+        ref = as_object(item, ref_where)
         if ref.get("span"):
             sink.diagnostics.add("nested_references")
         found.append(
@@ -182,22 +191,18 @@ def _references(node: dict[str, Any], trace_id: bytes, where: str, sink: Sink) -
     ]
     if parent_at is not None:
         return found[parent_at][2], links
-    old_style = node.get("parentSpanID")
-    parent = (
-        any_id(old_style, SPAN_ID_BYTES, f"{where}.parentSpanID", sink.diagnostics)
-        if old_style and old_style.strip("0")
-        else None
-    )
-    return parent, links
+    old_style = text_in(node, "parentSpanID", where)
+    if old_style.strip("0") == "":
+        return None, links
+    return any_id(old_style, SPAN_ID_BYTES, f"{where}.parentSpanID", sink.diagnostics), links
 
 
 def _event(log: Any, where: str) -> Event:
-    if not isinstance(log, dict):
-        raise RecordError(where, f"expected an object with 'timestamp' and 'fields', not {short(log)}")
-    fields = _tags(log.get("fields"), f"{where}.fields")
+    log = as_object(log, where)
+    fields = _tags(log, "fields", where)
     time_ns = 1000 * read_int(log.get("timestamp", 0), f"{where}.timestamp", 0, 2**63 // 1000)
     name = next((str(value) for key, value in fields if key == "event"), "")
-    dropped = next((int(value) for key, value in fields if key == "otel.dropped_attributes_count"), 0)
+    dropped = _dropped(dict(fields), "attributes", where)
     rest = _without_first(fields, "event")
     return Event(time_ns, name, _drop_field(rest), dropped)
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from tracelab.codecs.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, lenient_id, parent_id, strict_id
+from tracelab.codecs.nodes import as_object, list_in, text_in
 from tracelab.codecs.rows import Event, Link, Resource, Scope, Span
 from tracelab.codecs.sink import Sink
 from tracelab.codecs.values import NO_ATTRIBUTES, Attributes, attributes, read_int, read_key_values, short
@@ -26,32 +27,6 @@ def decode(document: Any, sink: Sink, strict_ids: bool = False) -> None:
     reader = _Reader(sink, strict_ids)
     for where, resource_spans in reader.resource_spans(document):
         reader.read_resource_spans(resource_spans, where)
-
-
-def _list(node: dict[str, Any], key: str, where: str) -> list[Any]:
-    value = node.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise RecordError(f"{where}.{key}", f"expected a list, not {short(value)}")
-    return value
-
-
-def _object(node: Any, where: str) -> dict[str, Any]:
-    if node is None:
-        return {}
-    if not isinstance(node, dict):
-        raise RecordError(where, f"expected an object, not {short(node)}")
-    return node
-
-
-def _text(node: dict[str, Any], key: str, where: str) -> str:
-    value = node.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise RecordError(f"{where}.{key}", f"expected a string, not {short(value)}")
-    return value
 
 
 def _count(node: dict[str, Any], key: str, where: str) -> int:
@@ -80,45 +55,45 @@ class _Reader:
         return lenient_id(text, size, where, self.sink.diagnostics)
 
     def resource_spans(self, document: Any) -> list[tuple[str, Any]]:
-        node = _object(document, "document")
+        node = as_object(document, "document")
         if "trace" in node and "resourceSpans" not in node:
-            node = _object(node["trace"], "trace")
+            node = as_object(node["trace"], "trace")
         key = "resourceSpans"
         if key not in node and "batches" in node:
             key = "batches"
             self.sink.diagnostics.add("tempo_batches")
-        return [(f"{key}[{at}]", item) for at, item in enumerate(_list(node, key, "document"))]
+        return [(f"{key}[{at}]", item) for at, item in enumerate(list_in(node, key, "document"))]
 
     def read_resource_spans(self, node: Any, where: str) -> None:
-        node = _object(node, where)
-        resource_node = _object(node.get("resource"), f"{where}.resource")
+        node = as_object(node, where)
+        resource_node = as_object(node.get("resource"), f"{where}.resource")
         refs = resource_node.get("entityRefs")
         resource = Resource(
             _attributes(resource_node, f"{where}.resource"),
             _count(resource_node, "droppedAttributesCount", f"{where}.resource"),
             orjson.dumps(refs).decode() if refs else None,
-            _text(node, "schemaUrl", where),
+            text_in(node, "schemaUrl", where),
         )
         key = "scopeSpans"
         if key not in node and "instrumentationLibrarySpans" in node:
             key = "instrumentationLibrarySpans"
             self.sink.diagnostics.add("library_spans")
-        for at, item in enumerate(_list(node, key, where)):
-            self.read_scope_spans(_object(item, f"{where}.{key}[{at}]"), resource, f"{where}.{key}[{at}]")
+        for at, item in enumerate(list_in(node, key, where)):
+            self.read_scope_spans(as_object(item, f"{where}.{key}[{at}]"), resource, f"{where}.{key}[{at}]")
 
     def read_scope_spans(self, node: dict[str, Any], resource: Resource, where: str) -> None:
-        scope_node = _object(node.get("scope") or node.get("instrumentationLibrary"), f"{where}.scope")
+        scope_node = as_object(node.get("scope") or node.get("instrumentationLibrary"), f"{where}.scope")
         scope = Scope(
-            _text(scope_node, "name", f"{where}.scope"),
-            _text(scope_node, "version", f"{where}.scope"),
+            text_in(scope_node, "name", f"{where}.scope"),
+            text_in(scope_node, "version", f"{where}.scope"),
             _attributes(scope_node, f"{where}.scope"),
             _count(scope_node, "droppedAttributesCount", f"{where}.scope"),
-            _text(node, "schemaUrl", where),
+            text_in(node, "schemaUrl", where),
         )
-        for at, item in enumerate(_list(node, "spans", where)):
+        for at, item in enumerate(list_in(node, "spans", where)):
             span_where = f"{where}.spans[{at}]"
             try:
-                self.sink.add(self.span(_object(item, span_where), resource, scope, span_where), span_where)
+                self.sink.add(self.span(as_object(item, span_where), resource, scope, span_where), span_where)
             except RecordError as error:
                 self.sink.wrong(error)
 
@@ -134,7 +109,7 @@ class _Reader:
         return read_int(value, where, 0, len(names))
 
     def span(self, node: dict[str, Any], resource: Resource, scope: Scope, where: str) -> Span:
-        status = _object(node.get("status"), f"{where}.status")
+        status = as_object(node.get("status"), f"{where}.status")
 
         def read_span_id(text: Any, at: str) -> bytes:
             return self.read_id(text, SPAN_ID_BYTES, at)
@@ -143,39 +118,39 @@ class _Reader:
             trace_id=self.read_id(node.get("traceId"), TRACE_ID_BYTES, f"{where}.traceId"),
             span_id=read_span_id(node.get("spanId"), f"{where}.spanId"),
             parent_span_id=parent_id(node.get("parentSpanId"), read_span_id, f"{where}.parentSpanId"),
-            name=_text(node, "name", where),
+            name=text_in(node, "name", where),
             kind=self.enum(node.get("kind"), KINDS, "SPAN_KIND_", f"{where}.kind"),
             start_ns=_time(node, "startTimeUnixNano", where),
             end_ns=_time(node, "endTimeUnixNano", where),
             resource=resource,
             scope=scope,
-            trace_state=_text(node, "traceState", where),
+            trace_state=text_in(node, "traceState", where),
             flags=_count(node, "flags", where),
             status_code=self.enum(status.get("code"), STATUS_CODES, "STATUS_CODE_", f"{where}.status.code"),
-            status_message=_text(status, "message", f"{where}.status"),
+            status_message=text_in(status, "message", f"{where}.status"),
             attributes=_attributes(node, where),
             dropped_attributes_count=_count(node, "droppedAttributesCount", where),
-            events=[self.event(e, f"{where}.events[{at}]") for at, e in enumerate(_list(node, "events", where))],
+            events=[self.event(e, f"{where}.events[{at}]") for at, e in enumerate(list_in(node, "events", where))],
             dropped_events_count=_count(node, "droppedEventsCount", where),
-            links=self.sink.good_links(_list(node, "links", where), self.link, where),
+            links=self.sink.good_links(list_in(node, "links", where), self.link, where),
             dropped_links_count=_count(node, "droppedLinksCount", where),
         )
 
     def event(self, node: Any, where: str) -> Event:
-        node = _object(node, where)
+        node = as_object(node, where)
         return Event(
             _time(node, "timeUnixNano", where),
-            _text(node, "name", where),
+            text_in(node, "name", where),
             _attributes(node, where),
             _count(node, "droppedAttributesCount", where),
         )
 
     def link(self, node: Any, where: str) -> Link:
-        node = _object(node, where)
+        node = as_object(node, where)
         return Link(
             self.read_id(node.get("traceId"), TRACE_ID_BYTES, f"{where}.traceId"),
             self.read_id(node.get("spanId"), SPAN_ID_BYTES, f"{where}.spanId"),
-            _text(node, "traceState", where),
+            text_in(node, "traceState", where),
             _attributes(node, where),
             _count(node, "droppedAttributesCount", where),
             _count(node, "flags", where),

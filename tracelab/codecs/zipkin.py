@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracelab.codecs.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, any_id, made_up_id, parent_id
+from tracelab.codecs.nodes import as_object, list_in, object_in
 from tracelab.codecs.rows import Event, Resource, Scope, Span
 from tracelab.codecs.sink import Sink
 from tracelab.codecs.values import attributes, read_int, short
@@ -29,8 +30,9 @@ def is_v1(node: Any) -> bool:
     """Zipkin v1 has binaryAnnotations, or annotations with an endpoint each."""
     if not isinstance(node, dict):
         return False
-    annotations = node.get("annotations") or [{}]
-    return "binaryAnnotations" in node or (isinstance(annotations[0], dict) and "endpoint" in annotations[0])
+    annotations = node.get("annotations")
+    first = annotations[0] if isinstance(annotations, list) and annotations else None
+    return "binaryAnnotations" in node or (isinstance(first, dict) and "endpoint" in first)
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,7 @@ def decode(document: Any, sink: Sink) -> None:
     """Put every span of a Zipkin v2 list (or list of lists, as its query API gives) into `sink`."""
     if not isinstance(document, list):
         raise RecordError("document", f"expected a list of spans, not {short(document)}")
-    nested = document and isinstance(document[0], list)
-    nodes = [node for trace in document for node in trace] if nested else document
+    nodes = [node for trace in document for node in (trace if isinstance(trace, list) else [trace])]
     if any(is_v1(node) for node in nodes):
         raise InputError(
             "this is Zipkin v1 JSON (binaryAnnotations); convert it to v2 first, "
@@ -93,8 +94,7 @@ def decode(document: Any, sink: Sink) -> None:
 
 
 def _row(node: Any, where: str, sink: Sink) -> _Row:
-    if not isinstance(node, dict):
-        raise RecordError(where, f"expected a span, not {short(node)}")
+    node = as_object(node, where)
     kind = str(node.get("kind") or "UNSPECIFIED").upper()
     if kind not in KINDS:
         raise RecordError(f"{where}.kind", f"{short(node.get('kind'))} is unknown, expected one of {KINDS}")
@@ -113,23 +113,18 @@ def _row(node: Any, where: str, sink: Sink) -> _Row:
         str(node.get("name") or ""),
         None if start is None else read_int(start, f"{where}.timestamp", 0, 2**63 // 1000),
         read_int(node.get("duration") or 0, f"{where}.duration", 0, 2**62 // 1000),
-        _endpoint(node, "localEndpoint", where),
-        _endpoint(node, "remoteEndpoint", where),
-        tuple((str(key), str(value)) for key, value in (node.get("tags") or {}).items()),
-        tuple(_annotation(item, f"{where}.annotations[{at}]") for at, item in enumerate(node.get("annotations") or ())),
+        object_in(node, "localEndpoint", where),
+        object_in(node, "remoteEndpoint", where),
+        tuple((str(key), str(value)) for key, value in object_in(node, "tags", where).items()),
+        tuple(
+            _annotation(item, f"{where}.annotations[{at}]")
+            for at, item in enumerate(list_in(node, "annotations", where))
+        ),
     )
 
 
-def _endpoint(node: dict[str, Any], key: str, where: str) -> dict[str, Any]:
-    endpoint = node.get(key) or {}
-    if not isinstance(endpoint, dict):
-        raise RecordError(f"{where}.{key}", f"expected an object, not {short(endpoint)}")
-    return endpoint
-
-
 def _annotation(item: Any, where: str) -> tuple[int, str]:
-    if not isinstance(item, dict):
-        raise RecordError(where, f"expected an object with 'timestamp' and 'value', not {short(item)}")
+    item = as_object(item, where)
     return read_int(item.get("timestamp"), f"{where}.timestamp", 0, 2**63 // 1000), str(item.get("value") or "")
 
 

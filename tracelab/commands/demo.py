@@ -221,10 +221,11 @@ class _Run:
         from tracelab.adjusters import assemble
         from tracelab.analysis.critical_path import critical_paths
         from tracelab.analysis.journey import journey
-        from tracelab.analysis.service_graph import Window, service_graph
+        from tracelab.analysis.service_graph import service_graph
         from tracelab.analysis.summaries import trace_summaries
         from tracelab.reporters.terminal import journey_line, journey_table, topology_table
         from tracelab.schema import ANALYSIS_COLUMNS
+        from tracelab.window import Window
 
         window = Window(self.since_ns)
         traces = assemble(self.lake.scan(self.since_ns, columns=ANALYSIS_COLUMNS))

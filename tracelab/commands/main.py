@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import os
 import sys
 
@@ -53,8 +54,21 @@ def command() -> None:
     """
 
 
+class _WithoutPandas(importlib.abc.MetaPathFinder):
+    """As if pandas were not installed.
+
+    pyarrow imports it, where there is one, to recognise its types. No command has any of them, and the import costs
+    a second and 40 MB. (The dashboard, which needs pandas, is a process of its own.)
+    """
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
 def main() -> None:
     """Run; errors that tracelab raises on purpose end in one line on standard error and their exit code."""
+    sys.meta_path.insert(0, _WithoutPandas())
     try:
         command(standalone_mode=False)
     except TracelabError as error:

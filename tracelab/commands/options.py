@@ -6,16 +6,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tracelab.analysis.service_graph import Window
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import UsageError
-from tracelab.lake import Lake, default_lake_path
 from tracelab.times import parse_time_ns
-from tracelab.traceset import TraceSet
+from tracelab.window import Window
+
+if TYPE_CHECKING:  # loaded when they are needed: --help must be there at once
+    from tracelab.lake import Lake
+    from tracelab.traceset import TraceSet
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -76,6 +78,8 @@ class Source:
         return assemble(table, self.skew_correction).noting(**diagnostics)
 
     def lake(self) -> Lake:
+        from tracelab.lake import Lake, default_lake_path
+
         return Lake.open(self.lake_path or default_lake_path())
 
 

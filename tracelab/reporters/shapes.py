@@ -7,12 +7,13 @@ from typing import Any
 
 from tracelab.analysis.calls import Node
 from tracelab.analysis.critical_path import CriticalPaths
-from tracelab.analysis.service_graph import Edge, Latency, ServiceGraph, Window
+from tracelab.analysis.service_graph import Edge, Latency, ServiceGraph
 from tracelab.analysis.summaries import TraceSummary
 from tracelab.codecs.values import NO_ATTRIBUTES, Attributes, plain_items, to_otlp_json
 from tracelab.diagnostics import DIAGNOSTICS, Diagnostics
 from tracelab.schema import KINDS, STATUS_CODES
 from tracelab.traceset import TraceSet
+from tracelab.window import Window
 
 
 def window_shape(window: Window) -> dict[str, Any]:

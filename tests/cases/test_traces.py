@@ -1,0 +1,81 @@
+"""Small traces, drawn."""
+
+from __future__ import annotations
+
+from tests.support.builders import span_table
+from tests.support.draw import MS, draw
+from tracelab.adjusters import assemble
+from tracelab.analysis.critical_path import critical_paths
+from tracelab.analysis.journey import journey
+from tracelab.analysis.summaries import Search, trace_summaries
+from tracelab.window import Window
+
+
+def path_of(picture: str, **kinds: str) -> list[tuple[str | None, int, int]]:
+    paths = critical_paths(assemble(span_table(draw(picture, **kinds))))
+    return [
+        (paths.traces.span_name(row), int(start) // MS, int(end) // MS)
+        for row, start, end in zip(paths.section_row, paths.section_start_ns, paths.section_end_ns, strict=True)
+    ]
+
+
+def test_one_after_the_other() -> None:
+    picture = """
+        web   checkout  |-------------------|
+          auth  verify  |---------|
+          db    insert            |---------|
+    """
+    assert path_of(picture) == [("verify", 0, 10), ("insert", 10, 20)]
+
+
+def test_of_two_at_once_the_later_one_counts() -> None:
+    picture = """
+        web   home     |-------------------|
+          api   slow     |-------------|
+          ads   quick    |------|
+    """
+    assert path_of(picture) == [("home", 0, 2), ("slow", 2, 16), ("home", 16, 20)]
+
+
+def test_what_goes_on_after_its_parent_in_process_was_not_waited_for() -> None:
+    picture = """
+        web   home     |---------|
+          web   audit    |---------------|
+    """
+    assert path_of(picture, audit="CLIENT") == [("home", 0, 10)]
+
+
+def test_a_message_is_not_waited_for() -> None:
+    picture = """
+        shop  order    |-------------|
+          shop  send     |---|
+            mail  handle    |------|
+    """
+    assert path_of(picture, send="PRODUCER", handle="CONSUMER") == [("order", 0, 2), ("send", 2, 6), ("order", 6, 14)]
+
+
+def test_a_journey_names_the_services_in_the_order_of_the_path() -> None:
+    picture = """
+        gateway  get      |---------------|
+          front    page    |-------------|
+            auth     who    |--|
+            api      list       |------|
+    """
+    trip = journey(critical_paths(assemble(span_table(draw(picture)))), 0)
+    assert trip.from_user
+    assert [stop.service_name for stop in trip.stops] == ["gateway", "front", "auth", "api"]
+    assert sum(stop.on_path_ns for stop in trip.stops) == trip.duration_ns
+
+
+def test_searches() -> None:
+    traces = assemble(span_table(draw("""
+        web   home     |---------|
+          api   list     |---|
+    """)))  # fmt: skip
+    everything = Window()
+    assert len(trace_summaries(traces, everything, Search(service="api", operation="list"))) == 1
+    assert trace_summaries(traces, everything, Search(service="web", operation="list")) == []
+    assert trace_summaries(traces, everything, Search(min_duration_ns=11 * MS)) == []
+    assert trace_summaries(traces, everything, Search(failed=True)) == []
+    assert len(trace_summaries(traces, everything, Search(attributes=[("service.name", "api")]))) == 1
+    assert trace_summaries(traces, Window(1, None)) == []

@@ -1,0 +1,30 @@
+"""A window of time. A call belongs to it by its start, so tables of neighbouring windows add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # numpy is not needed to make a window, and the command line makes one first of all
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Window:
+    """Half-open [since_ns, until_ns) in ns since the epoch; None is open."""
+
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+    def holds(self, start_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these starts are inside."""
+        inside: NDArray[np.bool_] = start_ns >= -(2**63)
+        if self.since_ns is not None:
+            inside &= start_ns >= self.since_ns
+        if self.until_ns is not None:
+            inside &= start_ns < self.until_ns
+        return inside
+
+
+EVERYTHING = Window()
