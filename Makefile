@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAKE ?= lake
 
-.PHONY: help setup setup-dev demo test check lint types screenshots bench clean
+.PHONY: help setup setup-dev demo test check lint types docs screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,12 @@ types: setup-dev ## Check types
 	$(BIN)/mypy
 
 check: lint types test ## Style, types and tests
+
+docs: setup-dev ## Make the reference pages anew from the code
+	$(BIN)/python -m tests.support.reference
+
+screenshots: setup-dev ## Make the pictures in the documents from a run of the demo
+	$(BIN)/python -m tests.support.screenshots
 
 clean: ## Remove .venv and caches; the lake stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,9 +1,12 @@
 // Blocks of text, figures, tables and links. Data: {blocks: [...]}. Everything is set as text, never as markup.
 // A plain click on a link inside the dashboard changes the page without loading it anew, and Back works.
+// Characters that turn the direction of all text that follows them, their own line and others'.
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g
+
 function make(tag, className, text) {
   const element = document.createElement(tag)
   if (className) element.className = className
-  if (text !== undefined && text !== null) element.textContent = text
+  if (text !== undefined && text !== null) element.textContent = String(text).replace(TURNS, "\ufffd")
   return element
 }
 

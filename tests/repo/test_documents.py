@@ -1,0 +1,100 @@
+"""Documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from demo_services.processes import PROCESSES
+from tests.support.builders import span, span_table
+from tests.support.reference import FOLDER, PAGES
+from tracelab.adjusters import assemble
+from tracelab.analysis.critical_path import critical_paths
+from tracelab.analysis.service_graph import service_graph
+from tracelab.analysis.summaries import trace_summaries
+from tracelab.reporters.shapes import critical_path_shape, topology_shape, trace_shape, traces_shape
+from tracelab.window import Window
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_reference_pages_are_what_the_code_says(page: str) -> None:
+    assert (FOLDER / page).read_text() == PAGES[page](), "run `make docs`"
+
+
+def test_every_command_has_an_example() -> None:
+    for section in re.split(r"^## ", PAGES["commands.md"](), flags=re.M)[1:]:
+        name = section.splitlines()[0]
+        if name.count(" ") == 1:
+            assert f"\n  {name}" in section, name
+
+
+def test_every_json_key_is_described() -> None:
+    traces = assemble(
+        span_table(
+            [
+                span(
+                    1,
+                    None,
+                    0,
+                    9,
+                    kind="SERVER",
+                    events=[{"name": "e"}],
+                    links=[{"trace_id": "1" * 32, "span_id": "2" * 16}],
+                )
+            ]
+        )
+    )
+    paths = critical_paths(traces)
+    shapes = [
+        topology_shape(service_graph(traces)), critical_path_shape(paths, [0]), trace_shape(paths),
+        traces_shape(trace_summaries(traces, Window()), 1, traces.diagnostics),
+    ]  # fmt: skip
+    text = (FOLDER / "json.md").read_text()
+
+    def keys(value: object) -> set[str]:
+        if isinstance(value, dict):
+            return set(value) | {key for item in value.values() for key in keys(item)}
+        return {key for item in value for key in keys(item)} if isinstance(value, list) else set()
+
+    described = {key for shape in shapes for key in keys(shape)} - {"service.name", "dangling_links"}
+    assert [key for key in sorted(described) if f'"{key}"' not in text] == []
+
+
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_compose_has_the_same_shop() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    services = compose["services"]
+    for process in PROCESSES:
+        environment = services[process.name]["environment"]
+        assert services[process.name]["command"] == ["python", "-m", "demo_services", process.name]
+        assert f"service.version={process.version}," in environment["OTEL_RESOURCE_ATTRIBUTES"]
+        for other in process.calls:
+            assert any(key.startswith(other.upper().replace("-", "_")) for key in environment), (process.name, other)
+    for name, service in services.items():
+        assert "healthcheck" in service or name == "load"
+        assert all(needed["condition"] == "service_healthy" for needed in service.get("depends_on", {}).values())
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_the_project_speaks_of_itself_only() -> None:
+    forbidden = re.compile(r"index-url|extra-index|/root/|/work/")
+    for path in ROOT.rglob("*"):
+        inside = path.relative_to(ROOT).parts
+        if (
+            path.suffix in (".py", ".md", ".toml", ".yml", ".js", ".css")
+            and not inside[0].startswith((".", "lake"))
+            and path != Path(__file__).resolve()
+        ):
+            assert not forbidden.search(path.read_text()), path

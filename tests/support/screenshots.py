@@ -1,0 +1,58 @@
+"""Pictures of the dashboard over a real run of the demo: `make screenshots`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.system import TRACELAB, run_json
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
+LOAD_S = 45
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("no chromium on the path (Debian: apt-get install chromium)")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        lake = Path(folder) / "lake"
+        demo = subprocess.Popen([*TRACELAB, "demo", "--lake", str(lake)], stdout=subprocess.PIPE, text=True)
+        assert demo.stdout is not None
+        lines = iter(demo.stdout.readline, "")
+        address = next(line.split()[1] for line in lines if line.startswith("dashboard"))
+        next(line for line in lines if line.startswith("ready"))
+        time.sleep(LOAD_S)
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1440, "height": 860}, device_scale_factor=1.5)
+        page.goto(f"{address}/?since=15m")
+        page.wait_for_selector('.node[data-id="shipping"]')
+        page.mouse.move(5, 5)
+        time.sleep(1)
+        page.screenshot(path=FOLDER / "topology.png")
+        found = run_json("traces", "--lake", lake, "--service", "shipping", "--until", "5s", "--limit", 1)["traces"][0]
+        page.goto(f"{address}/trace?trace_id={found['trace_id']}")
+        page.wait_for_selector(".timeline canvas")
+        time.sleep(1.5)
+        page.screenshot(path=FOLDER / "trace.png")
+        page.goto(f"{address}/traces?since=15m")
+        page.wait_for_selector(".panel table")
+        time.sleep(1.5)
+        page.screenshot(path=FOLDER / "traces.png")
+        browser.close()
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=60)
+    print(json.dumps([path.name for path in sorted(FOLDER.iterdir())]))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
