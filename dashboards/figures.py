@@ -14,7 +14,7 @@ import pandas as pd
 
 import tracelab
 from dashboards.layout import Layout
-from tracelab import duration_text, percent_text, rate_text
+from tracelab import count_text, duration_text, percent_text, rate_text
 
 # Okabe and Ito's colours for the colour-blind, and darker and lighter relatives of them.
 PALETTE = ("#4c78a8", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#b8a600", "#2b8cbe",
@@ -79,7 +79,7 @@ def _edge_tip(edge: tracelab.Edge) -> list[str]:
     client, server = edge.client_latency, edge.server_latency
     lines = [
         f"{edge.client} → {edge.server}",
-        f"{edge.calls:,g} calls, {rate_text(edge.calls_per_s)}, {percent_text(edge.success_rate)} good",
+        f"{count_text(edge.calls)} calls, {rate_text(edge.calls_per_s)}, {percent_text(edge.success_rate)} good",
     ]
     for side, latency in (("client", client), ("server", server)):
         if latency.p50_ns is not None:
@@ -89,7 +89,7 @@ def _edge_tip(edge: tracelab.Edge) -> list[str]:
         delay = f"{duration_text(edge.queue_delay.p50_ns)} / {duration_text(edge.queue_delay.p99_ns)}"
         lines.append(f"in the queue p50 / p99: {delay}")
     if edge.error_types:
-        lines.append("errors: " + ", ".join(f"{name} {count:g}" for name, count in edge.error_types.items()))
+        lines.append("errors: " + ", ".join(f"{name} {count_text(count)}" for name, count in edge.error_types.items()))
     return lines
 
 
@@ -102,7 +102,7 @@ def node_calls(graph: tracelab.ServiceGraph, node_id: str) -> tuple[float, float
 
 def _node(graph: tracelab.ServiceGraph, node: tracelab.Node, layout: Layout) -> dict[str, Any]:
     calls, failed = node_calls(graph, node.id)
-    rate = rate_text(calls / graph.seconds) if graph.seconds and calls else f"{calls:,g} calls"
+    rate = rate_text(calls / graph.seconds) if graph.seconds and calls else f"{count_text(calls)} calls"
     kind = "" if node.kind == "service" else f"{node.kind} · "
     good = f" · {percent_text(1 - failed / calls)}" if calls else ""
     return {
@@ -115,7 +115,7 @@ def _node(graph: tracelab.ServiceGraph, node: tracelab.Node, layout: Layout) -> 
         "figures": f"{kind}{rate}{good}",
         "tip": [
             f"{node.kind} {node.name}",
-            f"{calls:,g} calls, {failed:g} failed",
+            f"{count_text(calls)} calls, {count_text(failed)} failed",
             *([f"not instrumented; known from: {node.reason}"] if node.virtual else []),
         ],
     }

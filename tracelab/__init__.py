@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tracelab.reporters.shapes import span_details as span_details
     from tracelab.reporters.shapes import topology_shape as topology_shape
     from tracelab.schema import ANALYSIS_COLUMNS as ANALYSIS_COLUMNS
+    from tracelab.times import count_text as count_text
     from tracelab.times import duration_text as duration_text
     from tracelab.times import parse_duration_ns as parse_duration_ns
     from tracelab.times import parse_time_ns as parse_time_ns
@@ -67,7 +68,15 @@ _WHERE = {
     "tracelab.lake": ("Lake", "compact", "default_lake_path"),
     "tracelab.reporters.shapes": ("diagnostics_explained", "span_details", "topology_shape"),
     "tracelab.schema": ("ANALYSIS_COLUMNS",),
-    "tracelab.times": ("duration_text", "parse_duration_ns", "parse_time_ns", "percent_text", "rate_text", "time_text"),
+    "tracelab.times": (
+        "count_text",
+        "duration_text",
+        "parse_duration_ns",
+        "parse_time_ns",
+        "percent_text",
+        "rate_text",
+        "time_text",
+    ),
     "tracelab.traceset": ("TraceSet",),
     "tracelab.window": ("Window",),
 }

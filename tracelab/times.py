@@ -51,6 +51,11 @@ def duration_text(ns: float | None) -> str:
     return f"{ns:.0f} ns"
 
 
+def count_text(count: float) -> str:
+    """A count with its thousands set apart; an adjusted one that is no whole number with a digit more."""
+    return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
+
+
 def rate_text(per_s: float | None) -> str:
     """`1.2 k/s`, `3.4/s`."""
     if per_s is None:

@@ -11,7 +11,7 @@ from dashboards.figures import edge_id, health, node_calls, topology_data
 from dashboards.layout import lay_out
 from dashboards.store import View, store
 from dashboards.views.common import diagnostics_blocks, empty_state, navigation, trace_link, window_choice
-from tracelab import Edge, Latency, ServiceGraph, duration_text, percent_text, rate_text
+from tracelab import Edge, Latency, ServiceGraph, count_text, duration_text, percent_text, rate_text
 
 HEIGHT = 620
 KEY = "topology"
@@ -103,9 +103,9 @@ def edge_blocks(edge: Edge) -> list[dict[str, Any]]:
             "type": "figures",
             "items": [
                 ["success", percent_text(edge.success_rate), _tone(edge.calls, edge.failed)],
-                ["calls", f"{edge.calls:,g}"],
+                ["calls", count_text(edge.calls)],
                 ["rate", rate_text(edge.calls_per_s)],
-                ["failed", f"{edge.failed:,g}", "bad" if edge.failed else ""],
+                ["failed", count_text(edge.failed), "bad" if edge.failed else ""],
             ],
         },
         {"type": "heading", "text": "latency"},
@@ -115,7 +115,7 @@ def edge_blocks(edge: Edge) -> list[dict[str, Any]]:
     ]
     if edge.error_types:
         items = [
-            {"label": name, "value": f"{count:g}", "share": count / edge.failed, "color": "#d1383d"}
+            {"label": name, "value": count_text(count), "share": count / edge.failed, "color": "#d1383d"}
             for name, count in edge.error_types.items()
         ]
         blocks += [{"type": "heading", "text": "error types"}, {"type": "bars", "items": items}]
@@ -158,7 +158,7 @@ def node_blocks(graph: ServiceGraph, node_id: str) -> list[dict[str, Any]]:
             "type": "figures",
             "items": [
                 ["success", percent_text(1 - failed / calls) if calls else "–", _tone(calls, failed)],
-                ["calls", f"{calls:,g}"],
+                ["calls", count_text(calls)],
                 ["rate", rate_text(calls / graph.seconds if graph.seconds else None)],
             ],
         },
@@ -186,7 +186,7 @@ def _edge_row(edge: Edge, name: str, short: bool = False) -> list[Any]:
     success = {"text": percent_text(edge.success_rate), "tone": tone}
     if short:
         return [name, success, duration_text(latency.p99_ns)]
-    return [name, f"{edge.calls:,g}", success, duration_text(latency.p50_ns), duration_text(latency.p99_ns)]
+    return [name, count_text(edge.calls), success, duration_text(latency.p50_ns), duration_text(latency.p99_ns)]
 
 
 def _window_blocks(view: View) -> list[dict[str, Any]]:
@@ -194,7 +194,7 @@ def _window_blocks(view: View) -> list[dict[str, Any]]:
     entries = [edge for edge in graph.edges if edge.client.startswith("user:")]
     calls, failed = sum(edge.calls for edge in entries), sum(edge.failed for edge in entries)
     rows = [
-        _edge_row(edge, f"{edge.client} → {edge.server}")
+        _edge_row(edge, f"{edge.client} → {edge.server}", short=True)
         for edge in sorted(graph.edges, key=lambda edge: (-edge.failed, -edge.path_ns))[:8]
     ]
     slowest = sorted(view.summaries, key=lambda trace: -trace.duration_ns)[:3]
@@ -203,7 +203,7 @@ def _window_blocks(view: View) -> list[dict[str, Any]]:
         {
             "type": "figures",
             "items": [
-                ["requests", f"{calls:,g}"],
+                ["requests", count_text(calls)],
                 ["success", percent_text(1 - failed / calls) if calls else "–", _tone(calls, failed)],
                 ["rate", rate_text(calls / graph.seconds if graph.seconds else None)],
                 ["traces", f"{len(view.summaries):,}"],

@@ -39,8 +39,8 @@ def _help(found: click.Command, title: str, parent: click.Context, name: str) ->
 def span_table_page() -> str:
     """Every column of the span table."""
     lines = [
-        "# Span table\n\nMade from `tracelab/schema.py` by `make docs`. Columns with an OTLP field are what came in; the",
-        "others repeat an attribute, the first of the names that is there.\n",
+        "# Span table\n\nMade from `tracelab/schema.py` by `make docs`. Columns with an OTLP field hold what",
+        "came in; the others repeat an attribute, the first of the names that is there.\n",
         "| column | type | unit | OTLP field, or attributes | meaning |",
         "|---|---|---|---|---|",
     ]

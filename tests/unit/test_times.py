@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tracelab.errors import UsageError
-from tracelab.times import duration_text, parse_duration_ns, parse_time_ns, percent_text, rate_text
+from tracelab.times import count_text, duration_text, parse_duration_ns, parse_time_ns, percent_text, rate_text
 
 NOW = 1_000_000 * 10**9
 
@@ -54,3 +54,7 @@ def test_a_failure_is_never_rounded_away() -> None:
     assert percent_text(1.0) == "100 %"
     assert percent_text(1 - 1e-9) == "99.99 %"
     assert percent_text(0.9952) == "99.52 %"
+
+
+def test_counts_are_whole_where_they_can_be() -> None:
+    assert [count_text(count) for count in (7, 1234567.0, 2.5)] == ["7", "1,234,567", "2.5"]

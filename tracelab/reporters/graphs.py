@@ -7,7 +7,7 @@ import io
 import networkx as nx
 
 from tracelab.analysis.service_graph import Edge, ServiceGraph
-from tracelab.times import duration_text, percent_text
+from tracelab.times import count_text, duration_text, percent_text
 
 _SHAPES = {"service": "box", "user": "oval", "database": "cylinder", "messaging": "cds", "external": "component"}
 _MERMAID = {
@@ -21,7 +21,7 @@ _MERMAID = {
 
 def _label(edge: Edge) -> str:
     p99 = edge.client_latency.p99_ns if edge.client_latency.p99_ns is not None else edge.server_latency.p99_ns
-    return f"{edge.calls:g} calls, {percent_text(edge.success_rate)}, p99 {duration_text(p99)}"
+    return f"{count_text(edge.calls)} calls, {percent_text(edge.success_rate)}, p99 {duration_text(p99)}"
 
 
 def _printable(text: str) -> str:

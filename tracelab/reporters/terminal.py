@@ -15,7 +15,7 @@ from tracelab.analysis.service_graph import Edge, ServiceGraph
 from tracelab.analysis.summaries import TraceSummary
 from tracelab.diagnostics import DIAGNOSTICS, Diagnostics
 from tracelab.schema import KINDS, STATUS_ERROR
-from tracelab.times import duration_text, percent_text, rate_text, time_text
+from tracelab.times import count_text, duration_text, percent_text, rate_text, time_text
 
 BAR_CELLS = 40
 MAX_TREE_ROWS = 500
@@ -51,12 +51,12 @@ def topology_table(graph: ServiceGraph) -> RenderableType:
 def _edge_cells(edge: Edge) -> list[Text | str]:
     style = "red" if edge.failed else ""
     client, server = edge.client_latency, edge.server_latency
-    errors = ", ".join(f"{clean(name, 24)} {count:g}" for name, count in edge.error_types.items())
+    errors = ", ".join(f"{clean(name, 24)} {count_text(count)}" for name, count in edge.error_types.items())
     arrow = " ↻" if edge.self_call else ""
     return [
         Text(clean(edge.client, 32)),
         Text(clean(edge.server, 32) + arrow),
-        f"{edge.calls:,g}",
+        count_text(edge.calls),
         rate_text(edge.calls_per_s),
         Text(percent_text(edge.success_rate), style=style),
         duration_text(client.p50_ns),
