@@ -49,8 +49,8 @@ def browser() -> Iterator[Any]:
 class Pages:
     """Pages of one dashboard; what goes wrong in them is kept."""
 
-    def __init__(self, browser: Any, address: str) -> None:
-        self.browser, self.address = browser, address
+    def __init__(self, browser: Any, address: str, lake: Path) -> None:
+        self.browser, self.address, self.lake = browser, address, lake
         self.errors: list[str] = []
         self.foreign: list[str] = []
 
@@ -74,21 +74,23 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def pages(browser: Any, demo_run: DemoRun) -> Iterator[Pages]:
-    """A dashboard over the demo's lake, with the worked example and hostile names added to it."""
-    lake = Lake.open(demo_run.lake)
+def pages(browser: Any, demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """A dashboard over a copy of the demo's lake, with the worked example and hostile names added to it."""
+    folder = tmp_path_factory.mktemp("dashboard") / "lake"
+    shutil.copytree(demo_run.lake, folder, ignore=shutil.ignore_patterns("demo"))
+    lake = Lake.open(folder)
     for case in golden_cases("cases.json"):
         if case["name"] == "journey-54ms-nested":
             lake.write(table_of(case))
     hostile = [span(1, None, 10**9, 2 * 10**9, HOSTILE, HOSTILE, kind="SERVER", attributes={HOSTILE: HOSTILE})]
     lake.write(span_table([{**node, "trace_id": f"{0xBAD:032x}"} for node in hostile]))
     port = _free_port()
-    log = demo_run.lake / "dashboard-test.log"
+    log = folder / "dashboard-test.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*TRACELAB, "dashboard", "--lake", str(demo_run.lake), "--port", str(port)], stdout=output, stderr=output
+            [*TRACELAB, "dashboard", "--lake", str(folder), "--port", str(port)], stdout=output, stderr=output
         )
-    made = Pages(browser, f"http://127.0.0.1:{port}")
+    made = Pages(browser, f"http://127.0.0.1:{port}", folder)
     try:
         until(lambda: _healthy(made.address), 60)
         yield made
@@ -111,9 +113,9 @@ def _healthy(address: str) -> bool:
         return False
 
 
-def test_the_topology_shows_the_figures_of_the_command_line(pages: Pages, demo_run: DemoRun) -> None:
+def test_the_topology_shows_the_figures_of_the_command_line(pages: Pages) -> None:
     page = pages.open("/?since=all", '.node[data-id="gateway"]')
-    edges = {(edge["client"], edge["server"]): edge for edge in run_json("topology", "--lake", demo_run.lake)["edges"]}
+    edges = {(edge["client"], edge["server"]): edge for edge in run_json("topology", "--lake", pages.lake)["edges"]}
     for client, server in (
         ("gateway", "orders"),
         ("orders", "messaging:orders"),
@@ -144,19 +146,19 @@ def test_a_click_on_a_node_a_link_to_it_and_the_way_back(pages: Pages) -> None:
     page.close()
 
 
-def test_the_topology_is_live(pages: Pages, demo_run: DemoRun) -> None:
+def test_the_topology_is_live(pages: Pages) -> None:
     page = pages.open("/?since=all", '.node[data-id="gateway"]')
     page.evaluate("() => { window.marked = true }")
     made = [span(1, None, 10**9, 2 * 10**9, "brand-new", kind="SERVER")]
-    Lake.open(demo_run.lake).write(span_table([{**node, "trace_id": f"{0xFEED:032x}"} for node in made]))
+    Lake.open(pages.lake).write(span_table([{**node, "trace_id": f"{0xFEED:032x}"} for node in made]))
     page.wait_for_selector('.node[data-id="brand-new"]', timeout=20_000)
     assert page.evaluate("window.marked") is True  # the same page, not one that was loaded anew
     page.close()
 
 
-def test_traces_are_searched_and_the_address_keeps_it(pages: Pages, demo_run: DemoRun) -> None:
+def test_traces_are_searched_and_the_address_keeps_it(pages: Pages) -> None:
     page = pages.open("/traces?since=all&service=shipping", ".panel table")
-    expected = run_json("traces", "--lake", demo_run.lake, "--service", "shipping")["total"]
+    expected = run_json("traces", "--lake", pages.lake, "--service", "shipping")["total"]
     page.wait_for_selector(f"text=/^{expected} of/")
     assert page.locator(".panel tbody tr").count() == min(expected, 200)
     page.close()
@@ -176,8 +178,8 @@ def test_the_worked_example(pages: Pages) -> None:
     page.close()
 
 
-def test_a_span_is_chosen_on_the_timeline(pages: Pages, demo_run: DemoRun) -> None:
-    trace = run_json("traces", "--lake", demo_run.lake, "--service", "payment", "--limit", 1)["traces"][0]["trace_id"]
+def test_a_span_is_chosen_on_the_timeline(pages: Pages) -> None:
+    trace = run_json("traces", "--lake", pages.lake, "--service", "payment", "--limit", 1)["traces"][0]["trace_id"]
     page = pages.open(f"/trace?trace_id={trace}", ".timeline canvas")
     page.locator(".scroller").click(position={"x": 160, "y": 24 + 12})
     page.wait_for_selector('.panel h3:text-is("attributes")')
@@ -206,7 +208,7 @@ def test_no_trace_and_no_spans_teach(pages: Pages, browser: Any, tmp_path: Path)
         [*TRACELAB, "dashboard", "--lake", str(tmp_path / "empty"), "--port", str(port)], stdout=subprocess.DEVNULL
     )
     try:
-        empty = Pages(browser, f"http://127.0.0.1:{port}")
+        empty = Pages(browser, f"http://127.0.0.1:{port}", tmp_path)
         until(lambda: _healthy(empty.address), 60)
         page = empty.open("/", '.panel h2:text-is("No spans yet")')
         assert "OTEL_EXPORTER_OTLP_ENDPOINT" in page.locator(".panel").last.inner_text()

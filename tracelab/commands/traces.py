@@ -17,7 +17,7 @@ from tracelab.commands.options import print_json, reading_options, source
 @click.option("--failed", is_flag=True, help="Only traces in which a span reports an error.")
 @click.option("--attribute", "attributes", multiple=True, help="Only traces with a span that has KEY=VALUE.")
 @click.option("--sort", type=click.Choice(["time", "duration"]), default="time", help="Latest or slowest first.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many. [terminal: 20; --json: all]")
 def command(
     files: tuple[Path, ...],
     lake_path: Path | None,
@@ -32,7 +32,7 @@ def command(
     failed: bool,
     attributes: tuple[str, ...],
     sort: str,
-    limit: int,
+    limit: int | None,
 ) -> None:
     """List and search traces: from the lake, or from FILES.
 
@@ -66,4 +66,4 @@ def command(
     if as_json:
         print_json(traces_shape(summaries[:limit], len(summaries), traces.diagnostics))
     else:
-        print_report(traces_table(summaries[:limit], len(summaries)))
+        print_report(traces_table(summaries[: limit or 20], len(summaries)))
