@@ -72,3 +72,23 @@ def test_an_error_tag_is_a_failure() -> None:
     spans, _ = decoded(row("1", "SERVER", "web", tags={"error": "boom"}), row("2", "CLIENT", "web", tags={"error": ""}))
     assert (spans["web", 2]["status_code"], spans["web", 2]["status_message"]) == (2, "boom")
     assert (spans["web", 3]["status_code"], spans["web", 3]["status_message"]) == (2, None)
+
+
+def test_a_database_that_bears_the_callers_name_is_no_self_call() -> None:
+    from tracelab.adjusters import assemble
+    from tracelab.analysis.service_graph import service_graph
+
+    sink = Sink()
+    query = row("2", "CLIENT", "auth", "1", tags={"cassandra.query": "SELECT"}, remoteEndpoint={"serviceName": "auth"})
+    zipkin.decode([row("1", "SERVER", "auth"), query], sink)
+    edges = service_graph(assemble(sink.rows.table())).edges
+    assert [(edge.client, edge.server) for edge in edges] == [("auth", "database:auth"), ("user:user", "auth")]
+
+
+def test_a_message_that_reached_many_is_many_spans() -> None:
+    received = [row("2", "SERVER", "mail", "1", shared=True, timestamp=at, duration=None) for at in (20, 30, 40)]
+    sink = Sink()
+    zipkin.decode([row("2", "CLIENT", "shop", "1"), *received, received[0]], sink)
+    spans = sink.rows.table().to_pylist()
+    assert len({span["span_id"] for span in spans}) == len(spans) == 4
+    assert (sink.diagnostics["split_shared_spans"], sink.diagnostics["merged_parts"]) == (3, 1)

@@ -4,7 +4,8 @@ Zipkin lets the two halves of a call share one span id, and lets one span be rep
 own trace assembly:
 
 - Rows of one (trace id, span id), side (server or not) and local endpoint are parts of one span and are merged:
-  earliest start, longest duration, first name, all tags and annotations. A row without endpoint fits any.
+  earliest start, longest duration, first name, all tags and annotations. A row without endpoint fits any. Servers
+  that share a client's id but start at different times are several spans: a message that reached many.
 - Where a client and a server half share an id, the server half gets an id of its own, a hash that is the same on
   every run, and the client half as its parent. Children of the shared id hang below the server half, unless they
   belong to the client's service alone.
@@ -24,6 +25,10 @@ from tracelab.codecs.sink import Sink
 from tracelab.codecs.values import attributes, read_int, short
 from tracelab.errors import InputError, RecordError
 from tracelab.schema import CLIENT, CONSUMER, KINDS, PRODUCER, SERVER, STATUS_ERROR, STATUS_UNSET, UNSPECIFIED
+
+# What database clients' tags begin with, and the db.system that it means: without it, a client that names its database
+# as it names itself would look like a service that calls itself.
+_DATABASE_TAGS = {"cassandra.": "cassandra", "redis.": "redis", "mongodb.": "mongodb", "sql.": "other_sql"}
 
 
 def is_v1(node: Any) -> bool:
@@ -128,19 +133,38 @@ def _annotation(item: Any, where: str) -> tuple[int, str]:
     return read_int(item.get("timestamp"), f"{where}.timestamp", 0, 2**63 // 1000), str(item.get("value") or "")
 
 
+_Half = tuple[bool, tuple[str, str, str], int]
+"""(server side, local endpoint, start): rows that agree are parts of one span."""
+
+
+def _half(row: _Row) -> _Half:
+    """Which half of a call a row is. Servers that share a client's id and start at different times are several."""
+    start_us = row.start_us if row.shared and row.start_us is not None else -1
+    return row.server_side, row.endpoint, start_us
+
+
 def _group(rows: Iterable[_Row]) -> dict[tuple[bytes, bytes], list[list[_Row]]]:
     """(trace id, span id) -> the spans that share it, each as the list of its parts."""
-    by_id: dict[tuple[bytes, bytes], dict[tuple[bool, tuple[str, str, str]], list[_Row]]] = {}
+    by_id: dict[tuple[bytes, bytes], dict[_Half, list[_Row]]] = {}
     for row in rows:
-        by_id.setdefault((row.trace_id, row.span_id), {}).setdefault((row.server_side, row.endpoint), []).append(row)
+        by_id.setdefault((row.trace_id, row.span_id), {}).setdefault(_half(row), []).append(row)
     grouped = {}
-    for key, sides in by_id.items():
-        for side in [side for side in sides if not any(side[1])]:
-            said = sorted(other for other in sides if any(other[1]) and other[0] == side[0])
-            if said:
-                sides[said[0]] += sides.pop(side)
-        grouped[key] = [sides[side] for side in sorted(sides)]  # client halves (False) first
+    for key, halves in by_id.items():
+        for half in sorted(halves):  # what says less of itself joins the first that fits
+            fits = [other for other in sorted(halves) if other != half and _is_part(half, other)]
+            if fits:
+                halves[fits[0]] += halves.pop(half)
+        grouped[key] = [halves[half] for half in sorted(halves)]  # client halves (False) first
     return grouped
+
+
+def _is_part(half: _Half, other: _Half) -> bool:
+    """Whether a row without endpoint, or a server without start, may be part of another half."""
+    if half[0] != other[0]:
+        return False
+    if not any(half[1]):
+        return any(other[1])
+    return half[1] == other[1] and half[2] < 0 <= other[2]
 
 
 def _assemble(rows: list[_Row], sink: Sink) -> list[tuple[Span, str]]:
@@ -150,7 +174,7 @@ def _assemble(rows: list[_Row], sink: Sink) -> list[tuple[Span, str]]:
         for at, parts in enumerate(spans):
             split = at > 0
             own_id[trace_id, span_id, at] = (
-                made_up_id(trace_id.hex(), span_id.hex(), *parts[0].endpoint) if split else span_id
+                made_up_id(trace_id.hex(), span_id.hex(), *map(str, _half(parts[0]))) if split else span_id
             )
             sink.diagnostics.add("split_shared_spans", int(split))
             sink.diagnostics.add("shared_without_client", int(not split and len(spans) == 1 and parts[0].shared))
@@ -210,7 +234,7 @@ def _merge(parts: list[_Row], span_id: bytes, parent: bytes | None, sink: Sink) 
         scope=Scope(),
         status_code=STATUS_UNSET if error is None or error == "false" else STATUS_ERROR,
         status_message=error if error not in ("", "true", "false") else None,
-        attributes=attributes([*tags.items(), *_peer(kind, remote, tags)]),
+        attributes=attributes([*tags.items(), *_peer(kind, remote, tags), *_database(tags)]),
         events=[
             Event(1000 * at_us, name) for at_us, name in sorted({note for row in parts for note in row.annotations})
         ],
@@ -232,3 +256,13 @@ def _peer(kind: int, remote: dict[str, Any], tags: dict[str, str]) -> list[tuple
         pairs = [("peer.service", remote.get("serviceName"))]
     pairs += [(f"{prefix}.address", remote.get("ipv4") or remote.get("ipv6")), (f"{prefix}.port", remote.get("port"))]
     return [(key, value) for key, value in pairs if value and key not in tags]
+
+
+def _database(tags: dict[str, str]) -> list[tuple[str, Any]]:
+    if "db.system" in tags or "db.system.name" in tags:
+        return []
+    return [
+        ("db.system", system)
+        for prefix, system in _DATABASE_TAGS.items()
+        if any(tag.startswith(prefix) for tag in tags)
+    ][:1]

@@ -32,6 +32,7 @@ from tracelab.errors import CheckError
 
 SUMMARY_EVERY_S = 3.0
 QUIET_EVERY_S = 5.0
+SETTLE_NS = 3 * 10**9  # of what began later, one side of a call may have arrived and the other not yet
 
 
 @click.command("demo")
@@ -198,7 +199,7 @@ class _Run:
             while end is None or time.monotonic() < end:
                 _sleep_until(end, SUMMARY_EVERY_S)
                 children.check()
-                live.update(self.summary().report, refresh=True)
+                live.update(self.summary(time.time_ns() - SETTLE_NS).report, refresh=True)
 
     def _watch_quietly(self, children: Children, end: float | None) -> None:
         """A line now and then, where nobody looks at a screen."""
@@ -216,8 +217,8 @@ class _Run:
             return {}
         return account
 
-    def summary(self) -> _Summary:
-        """What arrived since this run began."""
+    def summary(self, until_ns: int | None = None) -> _Summary:
+        """What arrived since this run began, of the requests that began before `until_ns`."""
         from tracelab.adjusters import assemble
         from tracelab.analysis.critical_path import critical_paths
         from tracelab.analysis.journey import journey
@@ -227,7 +228,7 @@ class _Run:
         from tracelab.schema import ANALYSIS_COLUMNS
         from tracelab.window import Window
 
-        window = Window(self.since_ns)
+        window = Window(self.since_ns, until_ns)
         traces = assemble(self.lake.scan(self.since_ns, columns=ANALYSIS_COLUMNS))
         paths = critical_paths(traces)
         graph = service_graph(traces, window, paths)
