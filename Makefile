@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAKE ?= lake
 
-.PHONY: help setup setup-dev demo test check lint types docs screenshots clean
+.PHONY: help setup setup-dev demo test check lint types bench docs screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ types: setup-dev ## Check types
 	$(BIN)/mypy
 
 check: lint types test ## Style, types and tests
+
+bench: setup-dev ## Measure; docs/benchmarks.md keeps the figures
+	$(BIN)/python -m benchmarks.analysis
 
 docs: setup-dev ## Make the reference pages anew from the code
 	$(BIN)/python -m tests.support.reference

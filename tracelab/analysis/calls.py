@@ -200,16 +200,16 @@ def _virtual_clients(traces: TraceSet, requests: _Requests, live: Bools, nodes: 
     answered[requests.stop[parent[inner]]] = True  # wraps a call of its own service: only the inner one counts
     rows = np.flatnonzero((kind == CLIENT) & ~answered & ~traces.is_placeholder)
     unnamed = 0
-    targets: dict[tuple[int, str], list[int]] = {}
-    for row, peer in zip(rows, peers_of(traces, rows), strict=True):
+    peers, said = peers_of(traces, rows)
+    order = np.argsort(said, kind="stable")
+    by_peer = np.split(rows[order], np.flatnonzero(np.diff(said[order])) + 1)
+    for peer, clients in zip(peers, by_peer, strict=False):  # no rows: one empty part and no peer
         if peer is None:
-            unnamed += 1
+            unnamed += clients.size
             continue
         type_ = {"service": "", "database": "database"}.get(peer.kind, "virtual_node")
-        targets.setdefault((nodes.virtual(peer.kind, peer.name, peer.reason), type_), []).append(int(row))
-    for (node, type_), clients in targets.items():
-        client_rows = np.array(clients, np.int64)
-        found.add(traces.service[client_rows].astype(np.int64), node, type_, client_rows, -1)
+        node = nodes.virtual(peer.kind, peer.name, peer.reason)
+        found.add(traces.service[clients].astype(np.int64), node, type_, clients, -1)
     return unnamed
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
 from tracelab.traceset import I64, TraceSet
 
 _LOOPBACK = ("localhost", "::1", "0.0.0.0")  # noqa: S104  a name to compare with, not an address to listen on
@@ -60,8 +63,15 @@ def _kind(name: str, services: frozenset[str]) -> str:
     return "service" if name in services else "external"
 
 
-def peers_of(traces: TraceSet, rows: I64) -> list[Peer | None]:
-    """The peers of these CLIENT spans."""
+def peers_of(traces: TraceSet, rows: I64) -> tuple[list[Peer | None], I64]:
+    """(distinct peers, number of its peer per row) of these CLIENT spans: many spans say the same few things."""
     services = frozenset(name for name in traces.services if name is not None)
-    columns = [traces.values(column, rows) for column in Said._fields]
-    return [peer_of(Said(*values), services) for values in zip(*columns, strict=True)]
+    source = pa.array(traces.source_row[rows])
+    key = np.zeros(rows.size, np.int64)
+    for column in Said._fields:
+        encoded = traces.table.column(column).take(source).combine_chunks().dictionary_encode(null_encoding="encode")
+        key = key * len(encoded.dictionary) + encoded.indices.to_numpy(zero_copy_only=False)
+        _, key = np.unique(key, return_inverse=True)  # dense again, so that the product cannot overflow
+    _, first = np.unique(key, return_index=True)
+    said = zip(*(traces.values(column, rows[first]) for column in Said._fields), strict=True)
+    return [peer_of(Said(*words), services) for words in said], key.astype(np.int64)

@@ -1,0 +1,84 @@
+"""Spans per second from a span table to trees, critical paths and the service graph: `make bench`."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from benchmarks.inputs import one_trace, traces
+from tests.support import slow
+from tracelab.adjusters import assemble
+from tracelab.analysis.critical_path import critical_paths
+from tracelab.analysis.service_graph import service_graph
+from tracelab.kernels.warm import warm
+from tracelab.schema import KINDS
+
+REPEATS = 5
+
+
+def median_s(work: Callable[[], Any]) -> tuple[float, float]:
+    """(median, spread between the fastest and the slowest) of several runs, in seconds."""
+    times = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times), max(times) - min(times)
+
+
+def _line(what: str, rows: int, work: Callable[[], Any]) -> None:
+    seconds, spread = median_s(work)
+    print(f"| {what} | {rows:,} | {seconds * 1e3:,.1f} | {spread * 1e3:,.1f} | {rows / seconds / 1e6:.2f} M |")
+
+
+def _measure(name: str, table: pa.Table) -> None:
+    rows = table.num_rows
+    assembled = assemble(table)
+    paths = critical_paths(assembled)
+    _line(f"{name}: trees from shuffled rows", rows, lambda: assemble(table))
+    _line(f"{name}: critical paths of trees", rows, lambda: critical_paths(assembled))
+    _line(f"{name}: service graph of trees", rows, lambda: service_graph(assembled, paths=paths))
+
+
+def _slow_twin(table: pa.Table) -> None:
+    """The obvious way, on dictionaries: what the kernels are compared with."""
+    spans = [
+        {
+            "span_id": row["trace_id"].hex() + row["span_id"].hex(),
+            "parent_span_id": row["trace_id"].hex() + row["parent_span_id"].hex() if row["parent_span_id"] else None,
+            "service_name": row["service_name"],
+            "kind": KINDS[row["kind"]],
+            "start_ns": row["start_ns"],
+            "end_ns": row["start_ns"] + row["duration_ns"],
+        }
+        for row in table.to_pylist()
+    ]
+
+    def walk() -> None:
+        roots, children = slow.tree(spans)
+        for root in roots:
+            slow.critical_path(root, children)
+
+    _line("slow twin: trees and critical paths", len(spans), walk)
+
+
+def main() -> None:
+    warm()
+    scale = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    print("| what | spans | median ms | spread ms | spans/s |\n|---|---:|---:|---:|---:|")
+    typical = traces(int(2000 * scale), 50)
+    _measure("2,000 traces of 50", typical)
+    _slow_twin(typical)
+    _measure("20,000 traces of 50", traces(int(20_000 * scale), 50))
+    for shape in ("chain", "fan"):
+        for rows in (10_000, 100_000, 1_000_000):
+            _measure(f"one {shape}", one_trace(int(rows * scale), shape))
+
+
+if __name__ == "__main__":
+    main()
