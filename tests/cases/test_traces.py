@@ -7,6 +7,7 @@ from tests.support.draw import MS, draw
 from tracelab.adjusters import assemble
 from tracelab.analysis.critical_path import critical_paths
 from tracelab.analysis.journey import journey
+from tracelab.analysis.service_graph import service_graph
 from tracelab.analysis.summaries import Search, trace_summaries
 from tracelab.window import Window
 
@@ -79,3 +80,18 @@ def test_searches() -> None:
     assert trace_summaries(traces, everything, Search(failed=True)) == []
     assert len(trace_summaries(traces, everything, Search(attributes=[("service.name", "api")]))) == 1
     assert trace_summaries(traces, Window(1, None)) == []
+
+
+def test_services_without_a_name_are_one_node() -> None:
+    spans = draw("""
+        web              home   |---------|
+          unknown_service a       |-|
+          nobody          b           |-|
+    """)
+    spans[2]["service_name"] = None
+    graph = service_graph(assemble(span_table(spans)))
+    assert [node.id for node in graph.nodes] == ["unknown_service", "web", "user:user"]
+    assert [(edge.client, edge.server, edge.calls) for edge in graph.edges] == [
+        ("user:user", "web", 1),
+        ("web", "unknown_service", 2),
+    ]

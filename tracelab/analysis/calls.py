@@ -81,7 +81,14 @@ class _Nodes:
     def __init__(self, services: tuple[str | None, ...]) -> None:
         names = [service_node_name(service) for service in services]
         self.nodes = [Node(name, name, "service", False) for name in names]
-        self._codes = {node.id: code for code, node in enumerate(self.nodes)}
+        self._codes: dict[str, int] = {}
+        for code, node in enumerate(self.nodes):
+            self._codes.setdefault(node.id, code)
+
+    def one_code_per_node(self, codes: I64) -> I64:
+        """A service without a name and one that is called unknown_service are one node."""
+        canonical = np.array([self._codes[node.id] for node in self.nodes], np.int64)
+        return canonical[codes]
 
     def virtual(self, kind: str, name: str, reason: str) -> int:
         if kind == "service":
@@ -338,8 +345,8 @@ def _finish(traces: TraceSet, nodes: _Nodes, found: _Found, delays: tuple[I64, I
     return Calls(
         traces=traces,
         nodes=tuple(nodes.nodes),
-        client=client,
-        server=server,
+        client=nodes.one_code_per_node(client),
+        server=nodes.one_code_per_node(server),
         connection_type=type_,
         client_row=client_row,
         server_row=server_row,

@@ -136,7 +136,8 @@ def _nodes_in(calls: Calls, window: Window, edges: tuple[Edge, ...]) -> tuple[No
     seen = window.holds(traces.start_ns - traces.shift_ns) & ~traces.is_placeholder
     ids = {calls.nodes[code].id for code in np.unique(traces.service[seen])}
     ids |= {edge.client for edge in edges} | {edge.server for edge in edges}
-    return tuple(sorted((node for node in calls.nodes if node.id in ids), key=lambda node: (node.virtual, node.id)))
+    nodes = {node.id: node for node in calls.nodes if node.id in ids}
+    return tuple(sorted(nodes.values(), key=lambda node: (node.virtual, node.id)))
 
 
 def _by_edge(calls: Calls, inside: I64) -> list[I64]:
