@@ -169,7 +169,12 @@ def _span_blocks(paths: CriticalPaths, row: int) -> list[dict[str, Any]]:
         blocks.append(
             {"type": "text", "tone": "warm", "text": f"clock skew: moved by {duration_text(span['shift_ns'])}"}
         )
-    blocks += _events(span["events"], span["start_ns"])
+    return blocks + _span_contents(span)
+
+
+def _span_contents(span: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the span carries: events, links, attributes, resource, ids."""
+    blocks = _events(span["events"], span["start_ns"])
     if span["links"]:
         blocks += [
             {"type": "heading", "text": "links"},
