@@ -60,6 +60,8 @@ class ExportPath:
             return refusal(code_pb2.UNAVAILABLE, str(error), retry=True)
         self.metrics.accepted_spans.inc(decoded.table.num_rows)
         self.metrics.rejected_spans.inc(decoded.rejected_spans)
+        for name, count in decoded.diagnostics.items():
+            self.metrics.oddities.labels(name).inc(count)
         return Answer(_response(decoded))
 
 

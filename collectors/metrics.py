@@ -17,6 +17,9 @@ class Metrics:
         )
         self.accepted_spans = Counter("tracelab_accepted_spans", "Spans made durable.", registry=registry)
         self.rejected_spans = Counter("tracelab_rejected_spans", "Spans refused one by one.", registry=registry)
+        self.oddities = Counter(
+            "tracelab_oddities", "What was odd in requests, by diagnostic.", ["diagnostic"], registry=registry
+        )
         self.failed_commits = Counter(
             "tracelab_failed_commits", "Segments that could not be written.", registry=registry
         )

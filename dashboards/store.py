@@ -5,6 +5,7 @@ One thread per server keeps the windows that somebody looks at up to date; a pag
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ import streamlit as st
 
 import tracelab
 
+EVERYTHING = "all"
 REFRESH_S = 2.0
 FORGET_S = 20.0
 SETTLE_NS = 3 * 10**9
 """A live window ends so long ago: of what began later, one side may have arrived and the other not yet."""
+
+_log = logging.getLogger("tracelab.dashboard")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class View:
     segments: tuple[str, ...]
 
 
-def compute(lake: tracelab.Lake, window: tracelab.Window, segments: tuple[str, ...] = ()) -> View:
+def compute(lake: tracelab.Lake, window: tracelab.Window, segments: tuple[str, ...]) -> View:
     """A window of the lake as it is now."""
     diagnostics = tracelab.Diagnostics()
     table = lake.scan(window.since_ns, window.until_ns, diagnostics, tracelab.ANALYSIS_COLUMNS)
@@ -60,44 +64,47 @@ class Store:
             traces = tracelab.assemble(self.lake.scan(view.window.since_ns, view.window.until_ns))
         return tracelab.trace_summaries(traces, view.window, search)
 
-    def view(self, since: str, until: str = "") -> View:
+    def view(self, since: str) -> View:
         """The view of a window; computed at once if nobody has looked at it lately."""
-        key = f"{since}|{until}"
-        self._wanted[key] = time.monotonic()
-        view = self._views.get(key)
+        self._wanted[since] = time.monotonic()
+        view = self._views.get(since)
         if view is None:
             with self._lock:
-                view = self._views.get(key) or self._refresh(key)
+                view = self._views.get(since) or self._refresh(since)
         return view
 
-    def _refresh(self, key: str) -> View:
-        since, _, until = key.partition("|")
-        if since and since != "all":
-            settled = tracelab.parse_time_ns(until) if until else time.time_ns() - SETTLE_NS
-            window = tracelab.Window(tracelab.parse_time_ns(since), settled)
-        else:
-            window = tracelab.Window(None, tracelab.parse_time_ns(until) if until else None)
-        view = compute(self.lake, window, tuple(path.name for path in self.lake.segments()))
-        self._views[key] = view
+    def _refresh(self, since: str) -> View:
+        window = tracelab.Window()
+        if since != EVERYTHING:
+            window = tracelab.Window(tracelab.parse_time_ns(since), time.time_ns() - SETTLE_NS)
+        view = compute(self.lake, window, self._segments())
+        self._views[since] = view
         return view
+
+    def _segments(self) -> tuple[str, ...]:
+        return tuple(path.name for path in self.lake.segments())
 
     def _keep_fresh(self) -> None:
         while True:
             time.sleep(REFRESH_S)
-            now = time.monotonic()
-            for key, asked in list(self._wanted.items()):
-                if now - asked > FORGET_S:
-                    self._wanted.pop(key, None)
-                    self._views.pop(key, None)
-                elif self._stale(key):
-                    with self._lock:
-                        self._refresh(key)
+            for since, asked in list(self._wanted.items()):
+                try:
+                    self._keep(since, time.monotonic() - asked)
+                except (tracelab.TracelabError, OSError) as error:  # pages keep what they have until it comes back
+                    _log.warning("the lake cannot be read, will be tried again: %s", error)
 
-    def _stale(self, key: str) -> bool:
-        """A window that moves with time changes by itself; any other only with the lake's files."""
-        view = self._views.get(key)
-        moving = not key.startswith(("all|", "|")) and view is not None and bool(view.summaries)
-        return view is None or moving or tuple(path.name for path in self.lake.segments()) != view.segments
+    def _keep(self, since: str, unasked_s: float) -> None:
+        if unasked_s > FORGET_S:
+            self._wanted.pop(since, None)
+            self._views.pop(since, None)
+        elif self._stale(since):
+            with self._lock:
+                self._refresh(since)
+
+    def _stale(self, since: str) -> bool:
+        """A window that moves with time changes by itself; everything only with the lake's files."""
+        view = self._views.get(since)
+        return view is None or since != EVERYTHING or view.segments != self._segments()
 
 
 @st.cache_resource(show_spinner=False)
@@ -107,7 +114,7 @@ def store() -> Store:
 
 
 @st.cache_data(show_spinner=False, max_entries=32, ttl=5)
-def trace_paths(trace_id: str, skew_correction: bool = True) -> Any:
+def trace_paths(trace_id: str) -> Any:
     """The critical paths of one trace, alone and whole."""
     table = store().lake.traces([bytes.fromhex(trace_id)])
-    return tracelab.critical_paths(tracelab.assemble(table, skew_correction))
+    return tracelab.critical_paths(tracelab.assemble(table))

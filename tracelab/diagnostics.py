@@ -26,7 +26,6 @@ class Diagnostic:
 _ALL = (
     # reading
     Diagnostic("skipped_records", "error", "Records that could not be read and were left out.", "Read the messages of the import; mend the sender."),
-    Diagnostic("rejected_spans", "error", "Spans of a request that the collector refused (bad id, time out of range).", "The sender's partial_success message says why."),
     Diagnostic("damaged_segments", "error", "Files in the lake that are not readable segments; their rows are missing.", "Look at the named files; move foreign files out of the lake."),
     Diagnostic("base64_ids", "info", "Ids in base64 where OTLP JSON wants hex; read all the same.", "Use a writer that follows the OTLP/JSON rules."),
     Diagnostic("short_ids", "warning", "Ids shorter than 16 or 8 bytes, padded with zeros on the left.", "Send 16-byte trace ids and 8-byte span ids."),

@@ -145,7 +145,6 @@ COLUMNS: tuple[Column, ...] = (
     Column("exception_type", pa.string(), "exception.type of the last exception event.", ladder=("exception.type",), source="events"),
 )  # fmt: skip
 
-COLUMN_BY_NAME = {column.name: column for column in COLUMNS}
 WIRE_COLUMNS = tuple(column.name for column in COLUMNS if column.otlp)
 HEAVY_COLUMNS = frozenset(
     name

@@ -8,10 +8,10 @@ import streamlit as st
 
 from dashboards import components
 from dashboards.figures import address
-from dashboards.store import View, store
+from dashboards.store import EVERYTHING, View, store
 from tracelab import diagnostics_explained, time_text
 
-WINDOWS = ("5m", "15m", "1h", "6h", "24h", "7d", "all")
+WINDOWS = ("5m", "15m", "1h", "6h", "24h", "7d", EVERYTHING)
 DEFAULT_WINDOW = "15m"
 _PAGES = (("Topology", ""), ("Traces", "traces"))
 
@@ -33,7 +33,7 @@ def window_choice() -> str:
 
 def empty_state(since: str) -> list[dict[str, Any]]:
     """No spans: where there are some, or how to send some."""
-    newest = store().view("all").summaries[:1]
+    newest = store().view(EVERYTHING).summaries[:1]
     if newest:
         return [
             {
@@ -41,7 +41,10 @@ def empty_state(since: str) -> list[dict[str, Any]]:
                 "text": f"No spans in the last {since}",
                 "sub": f"The newest trace began at {time_text(newest[0].start_ns)}.",
             },
-            {"type": "links", "items": [{"text": "Show everything in this lake", "href": address("", since="all")}]},
+            {
+                "type": "links",
+                "items": [{"text": "Show everything in this lake", "href": address("", since=EVERYTHING)}],
+            },
         ]
     return [
         {"type": "title", "text": "No spans yet", "sub": f"The lake is {store().lake.path}. Two lines send some:"},

@@ -25,8 +25,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 from tests.support.builders import span, span_table
+from tests.support.otlp import otlp_requests
 from tests.support.system import Collector, collector, run, run_json, until
-from tracelab.codecs.export import otlp_json_lines, otlp_requests
+from tracelab.codecs.export import otlp_json_lines
 from tracelab.lake import Lake
 
 pytestmark = pytest.mark.system

@@ -119,3 +119,11 @@ def test_the_worked_example_in_the_terminal(tmp_path: Path) -> None:
     tree = run("trace", "0", path).stdout
     for name in ("Auth", "Template", "validation", "business logic", "DB query"):
         assert f"● {'frontend' if name in ('Auth', 'Template') else 'api'}  {name}" in tree
+
+
+def test_a_reversed_span_is_counted_once(tmp_path: Path) -> None:
+    path = tmp_path / "reversed.jsonl"
+    path.write_bytes(b"".join(otlp_json_lines(span_table([span(1, None, 20, 10, kind="SERVER")]))))
+    assert run_json("critical-path", path)["diagnostics"] == {"end_before_start": 1}
+    assert run_json("import", path, "--lake", tmp_path / "lake")["diagnostics"] == {"end_before_start": 1}
+    assert run_json("topology", "--lake", tmp_path / "lake")["diagnostics"] == {"end_before_start": 1}

@@ -12,8 +12,9 @@ import pytest
 import zstandard
 
 from tests.support.golden import SHARED, golden_cases, shared, table_of
+from tests.support.otlp import otlp_requests
 from tests.support.system import run, run_json
-from tracelab.codecs.export import otlp_json_lines, otlp_requests
+from tracelab.codecs.export import otlp_json_lines
 from tracelab.codecs.files import read_file
 from tracelab.codecs.sink import Sink
 from tracelab.errors import InputError

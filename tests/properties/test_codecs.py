@@ -8,18 +8,20 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+from google.protobuf.json_format import ParseDict
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.common.v1 import common_pb2
 
+from tests.support.otlp import otlp_requests
 from tests.support.strategies import jaeger_spans, otlp_spans, plain_values
 from tracelab.codecs import otlp_proto
-from tracelab.codecs.export import jaeger_document, otlp_json_lines, otlp_requests
+from tracelab.codecs.export import jaeger_document, otlp_json_lines
 from tracelab.codecs.files import decoder_of, read_stream
 from tracelab.codecs.requests import decode_json_request, decode_protobuf_request
 from tracelab.codecs.rows import Span, SpanRows
 from tracelab.codecs.sink import Sink
-from tracelab.codecs.values import from_otlp_json, from_proto, from_text, set_proto, to_otlp_json, to_text
+from tracelab.codecs.values import from_otlp_json, from_proto, from_text, to_otlp_json, to_text
 from tracelab.errors import InputError
 
 
@@ -64,8 +66,7 @@ def test_values_come_back_as_they_were(value: Any) -> None:
     again = from_text(*to_text(value))
     assert repr(again) == repr(value)
     assert repr(from_otlp_json(orjson.loads(orjson.dumps(to_otlp_json(value))), "value")) == repr(value)
-    message = common_pb2.AnyValue()
-    set_proto(message, value)
+    message = ParseDict(to_otlp_json(value), common_pb2.AnyValue())
     assert repr(from_proto(message)) == repr(value)
 
 

@@ -21,7 +21,6 @@ from tracelab.schema import CLIENT, CONSUMER, PRODUCER, SERVER, STATUS_ERROR
 from tracelab.traceset import I64, TraceSet, find_rows, id_numbers
 
 CONNECTION_TYPES = ("", "database", "messaging_system", "virtual_node")
-USER = "user:user"
 Bools = NDArray[np.bool_]
 
 
@@ -47,7 +46,7 @@ class Calls:
         start_ns: [c] start of the client span if seen, else of the request: what puts the call into a window
         count: [c] adjusted count
         failed_client, failed_server: [c] who says that it failed
-        delay_edge, delay_ns, delay_count: queue delays, the edge being the row of their call
+        delay_call, delay_ns: queue delays of paired messages, and the row of the call that each belongs to
     """
 
     traces: TraceSet

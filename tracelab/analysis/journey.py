@@ -23,7 +23,6 @@ class Journey:
     """The path of one root: from whom it came, and the services in the order in which the path reached them."""
 
     trace_id: str
-    root_row: int
     duration_ns: int
     from_user: bool
     stops: tuple[Stop, ...]
@@ -42,7 +41,6 @@ def journey(paths: CriticalPaths, root_at: int) -> Journey:
     duration = int(traces.end_ns[root] - traces.start_ns[root])
     return Journey(
         traces.trace_id(int(traces.trace[root])),
-        root,
         duration,
         bool(traces.kind[root] == SERVER and not traces.is_placeholder[root]),
         tuple(Stop(service, ns, ns / duration) for service, ns in held.items()),

@@ -1,4 +1,4 @@
-"""Span table to OTLP/JSON (NDJSON, a request a line), OTLP protobuf and Jaeger JSON.
+"""Span table to OTLP/JSON (NDJSON, a request a line) and Jaeger JSON.
 
 OTLP gives back what came in: importing an export makes the same table. Jaeger has microseconds, no link attributes
 and no scope attributes; the rest comes back.
@@ -13,8 +13,6 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from google.protobuf.json_format import ParseDict
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from tracelab.codecs.jaeger import REF_TYPE
 from tracelab.codecs.values import double_text, plain_items, to_otlp_json
@@ -36,25 +34,6 @@ def otlp_json_lines(table: pa.Table) -> Iterator[bytes]:
     """One OTLP/JSON request a line, with its newline."""
     for request in _requests(table):
         yield orjson.dumps(request) + b"\n"
-
-
-def otlp_requests(table: pa.Table) -> Iterator[trace_service_pb2.ExportTraceServiceRequest]:
-    """The same as protobuf messages."""
-    for request in _requests(table):
-        for resource_spans in request["resourceSpans"]:
-            for scope_spans in resource_spans["scopeSpans"]:
-                for span in scope_spans["spans"]:
-                    _hex_to_base64(span)
-        yield ParseDict(request, trace_service_pb2.ExportTraceServiceRequest())
-
-
-def _hex_to_base64(node: dict[str, Any]) -> None:
-    """Protobuf's own JSON mapping, which ParseDict speaks, has bytes as base64; OTLP/JSON has ids as hex."""
-    for key in ("traceId", "spanId", "parentSpanId"):
-        if key in node:
-            node[key] = base64.b64encode(bytes.fromhex(node[key])).decode()
-    for link in node.get("links", ()):
-        _hex_to_base64(link)
 
 
 def _requests(table: pa.Table) -> Iterator[dict[str, Any]]:

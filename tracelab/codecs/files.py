@@ -24,7 +24,6 @@ from tracelab.codecs import jaeger, otlp_json, otlp_proto, zipkin
 from tracelab.codecs.sink import Sink
 from tracelab.errors import InputError, RecordError, TracelabError
 
-FORMATS = ("auto", "otlp-json", "otlp-proto", "jaeger", "zipkin")
 BATCH_SPANS = 20_000
 _HEAD_BYTES = 4096
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".pb", ".binpb", ".otlp")

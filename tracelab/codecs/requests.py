@@ -8,6 +8,7 @@ import orjson
 import pyarrow as pa
 
 from tracelab.codecs import otlp_json, otlp_proto
+from tracelab.codecs.rows import count_reversed
 from tracelab.codecs.sink import Sink
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import InputError, RecordError
@@ -51,4 +52,6 @@ def _receiving_sink() -> tuple[Sink, list[RecordError]]:
 def _decoded(sink: Sink, errors: list[RecordError]) -> DecodedRequest:
     shown = "; ".join(str(error) for error in errors[:_SHOWN_ERRORS])
     more = f"; and {len(errors) - _SHOWN_ERRORS} more" if len(errors) > _SHOWN_ERRORS else ""
-    return DecodedRequest(sink.rows.table(), len(errors), shown + more, sink.diagnostics)
+    table = sink.rows.table()
+    sink.diagnostics.add("end_before_start", count_reversed(table))
+    return DecodedRequest(table, len(errors), shown + more, sink.diagnostics)

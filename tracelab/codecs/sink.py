@@ -21,8 +21,6 @@ class Sink:
 
     def add(self, span: Span, where: str) -> None:
         """Append a span that was read."""
-        if span.end_ns < span.start_ns:
-            self.diagnostics.add("end_before_start")
         self.rows.add(span, where)
 
     def wrong(self, error: RecordError) -> None:

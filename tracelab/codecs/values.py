@@ -255,29 +255,6 @@ def from_proto(value: common_pb2.AnyValue) -> Any:
     return getattr(value, which)
 
 
-def set_proto(target: common_pb2.AnyValue, value: Any) -> None:
-    """Write a plain value into a protobuf AnyValue."""
-    if isinstance(value, str):
-        target.string_value = value
-    elif isinstance(value, bool):
-        target.bool_value = value
-    elif isinstance(value, int):
-        target.int_value = value
-    elif isinstance(value, float):
-        target.double_value = value
-    elif isinstance(value, bytes):
-        target.bytes_value = value
-    elif isinstance(value, KeyValues):
-        target.kvlist_value.SetInParent()
-        for key, item in value:
-            pair = target.kvlist_value.values.add(key=key)
-            set_proto(pair.value, item)
-    elif isinstance(value, list):
-        target.array_value.SetInParent()
-        for item in value:
-            set_proto(target.array_value.values.add(), item)
-
-
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -41,6 +41,7 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
     curl -s localhost:16686/api/traces?service=web | tracelab import -
     """
     from tracelab.codecs.files import find_files, read_file
+    from tracelab.codecs.rows import count_reversed
     from tracelab.codecs.sink import Sink
     from tracelab.diagnostics import Diagnostics
     from tracelab.errors import RecordError
@@ -59,6 +60,7 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
         with lake.staged() as staged:
             for table in read_file(path, sink, format_):
                 staged.append(table)
+                diagnostics.add("end_before_start", count_reversed(table))
                 trace_ids.update(table.column("trace_id").unique().to_pylist())
                 _progress(f"{path}: {staged.rows:,} spans")
         spans += staged.rows

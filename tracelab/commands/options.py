@@ -77,6 +77,17 @@ class Source:
             )
         return assemble(table, self.skew_correction).noting(**diagnostics)
 
+    def whole_trace(self, traces: TraceSet, trace_id: bytes) -> Any:
+        """One of the loaded traces as a span table with every column."""
+        import pyarrow as pa
+
+        from tracelab.lake.lake import select_traces
+        from tracelab.schema import TRACE_ID
+
+        if self.files:  # read whole already
+            return select_traces([traces.table], pa.array([trace_id], TRACE_ID))
+        return self.lake().traces([trace_id])
+
     def lake(self) -> Lake:
         from tracelab.lake import Lake, default_lake_path
 

@@ -30,19 +30,15 @@ def command(
     tracelab trace 4bf92f35
     tracelab trace 4bf92f35 trace.json --json
     """
-    import pyarrow as pa
-
     from tracelab.adjusters import assemble
     from tracelab.analysis.critical_path import critical_paths
     from tracelab.analysis.summaries import Search, trace_summaries
     from tracelab.errors import InputError
-    from tracelab.lake.lake import select_traces
     from tracelab.reporters.shapes import trace_shape
     from tracelab.reporters.terminal import diagnostics_table, print_report, trace_report
-    from tracelab.schema import TRACE_ID
 
     src = source(files, lake_path, since, until, no_skew_correction)
-    traces = src.load(whole_spans=True)
+    traces = src.load()
     found = [
         summary.trace_id
         for summary in trace_summaries(traces, src.window, Search(service=service))
@@ -55,7 +51,7 @@ def command(
             else "`tracelab traces` lists what is there"
         )
         raise InputError(f"trace {trace_id}: {hint}")
-    alone = select_traces([traces.table], pa.array([bytes.fromhex(found[0])], TRACE_ID))
+    alone = src.whole_trace(traces, bytes.fromhex(found[0]))
     paths = critical_paths(assemble(alone, src.skew_correction))
     if as_json:
         print_json(trace_shape(paths))

@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 from tracelab.kernels.compile import kernel
 from tracelab.schema import CLIENT, SERVER
 
-SAME, DIFFERENT, UNKNOWN = 1, 2, 0
+UNKNOWN, SAME, DIFFERENT = range(3)
 
 
 @kernel
 def compare_hosts(hosts: NDArray[np.int32], a: int, b: int) -> int:
-    """1 same, 2 different, 0 unknown: by the first kind of host id that both spans carry.
+    """SAME, DIFFERENT or UNKNOWN: by the first kind of host id that both spans carry.
 
     `hosts[row]` has a code per kind (host.id, host.name, container.id, service.instance.id), -1 for none.
     """
     for at in range(hosts.shape[1]):
         if hosts[a, at] >= 0 and hosts[b, at] >= 0:
-            return 1 if hosts[a, at] == hosts[b, at] else 2
-    return 0
+            return SAME if hosts[a, at] == hosts[b, at] else DIFFERENT
+    return UNKNOWN
 
 
 @kernel
@@ -63,11 +63,11 @@ def skew_shifts(
             parent = parent_row[row]
             if parent >= 0:
                 clock = compare_hosts(hosts, row, parent)
-                if clock == 1 or (clock == 0 and service[row] == service[parent]):
+                if clock == SAME or (clock == UNKNOWN and service[row] == service[parent]):
                     shift[row] = shift[parent]
-                elif nearest[host_code[row]] >= 0 and clock == 2:
+                elif nearest[host_code[row]] >= 0 and clock == DIFFERENT:
                     shift[row] = shift[nearest[host_code[row]]]
-                if clock == 2 and kind[row] == SERVER and kind[parent] == CLIENT:
+                if clock == DIFFERENT and kind[row] == SERVER and kind[parent] == CLIENT:
                     begin, finish = start_ns[row] + shift[row], end_ns[row] + shift[row]
                     low, high = start_ns[parent] + shift[parent], end_ns[parent] + shift[parent]
                     if begin < low or finish > high:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracelab.kernels.compile import kernel
-from tracelab.kernels.hosts import compare_hosts
+from tracelab.kernels.hosts import DIFFERENT, compare_hosts
 from tracelab.schema import CONSUMER, PRODUCER, SERVER
 
 MAX_TOLERANCE_NS = 1_000_000
@@ -61,7 +61,7 @@ def _blocks(
         return False
     in_process = service[child] == service[parent] and kind[child] != SERVER and kind[child] != CONSUMER
     if in_process and end_ns[child] > end_ns[parent] + tolerance:
-        return compare_hosts(hosts, child, parent) == 2
+        return compare_hosts(hosts, child, parent) == DIFFERENT
     return True
 
 
@@ -86,6 +86,9 @@ def walk(
 
     Children are sorted by end once. Each is looked at once: of a group that ends together, the one that starts first
     is taken, and all others start at or after the new cursor, so none of them can be taken later.
+
+    One long loop on purpose: a part of it would take and give a dozen arrays, and calls with so many cost more than
+    the work that they do.
     """
     count = start_ns.size
     rows = children.copy()
