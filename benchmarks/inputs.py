@@ -29,11 +29,29 @@ def _binary(numbers: NDArray[np.uint64], size: int, mask: NDArray[np.bool_] | No
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(size), numbers.size, [validity, pa.py_buffer(raw.tobytes())])
 
 
+def whole(table: pa.Table) -> pa.Table:
+    """The same with every column of the span table, as a lake takes it; what is not there is empty."""
+    rows = table.num_rows
+    arrays = []
+    for field in SCHEMA:
+        if field.name in table.column_names and (field.nullable or not table.column(field.name).null_count):
+            arrays.append(table.column(field.name))
+        elif field.nullable:
+            arrays.append(pa.nulls(rows, field.type))
+        elif pa.types.is_map(field.type):
+            offsets = pa.array(np.zeros(rows + 1, np.int32))
+            arrays.append(pa.MapArray.from_arrays(offsets, pa.array([], pa.string()), pa.array([], pa.string())))
+        else:
+            empty = pa.scalar("" if pa.types.is_string(field.type) else 0, field.type)
+            arrays.append(pa.repeat(empty, rows))
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
 def traces(count: int, spans: int, seed: int = 1, services: int = 12, shuffled: bool = True) -> pa.Table:
     """`count` traces of `spans` spans: calls as CLIENT and SERVER in turn, each inside its parent."""
     chance = np.random.default_rng(seed)
     rows = count * spans
-    trace = np.repeat(np.arange(1, count + 1, dtype=np.uint64), spans)
+    trace = np.repeat(chance.integers(1, 2**63, count, dtype=np.uint64), spans)
     place = np.tile(np.arange(spans), count)
     parent_place = (place - 1) // 2
     start = np.zeros(rows, np.int64)

@@ -6,6 +6,7 @@ placeholders (parents that were never seen) come after its spans.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from tracelab.diagnostics import Diagnostics
 from tracelab.kernels.keys import first_rows, rows_of
+from tracelab.kernels.order import canonical_order, trace_changes
 from tracelab.kernels.trees import children_of, parents_first, pre_order
 from tracelab.semconv import HOST_COLUMNS
 
@@ -40,7 +42,8 @@ class TraceSet:
         service, name: [n] codes into `services` and `names`, -1 for a placeholder
         hosts: [n, 4] codes of the host ids (`semconv.HOST_COLUMNS`), -1 for none
         shift_ns: [n] what clock skew correction added to the times
-        diagnostics: what was odd
+        noted: what was odd, by the diagnostic's name: the number of the trace of every occurrence
+        reading: what was odd about the source, in no trace in particular
     """
 
     table: pa.Table
@@ -61,7 +64,8 @@ class TraceSet:
     shift_ns: I64
     services: tuple[str | None, ...]
     names: tuple[str, ...]
-    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+    noted: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    reading: Diagnostics = field(default_factory=Diagnostics)
 
     def __len__(self) -> int:
         return self.source_row.size
@@ -70,9 +74,19 @@ class TraceSet:
     def trace_count(self) -> int:
         return self.trace_high.size
 
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """What was odd, and how often."""
+        return self.reading.merge(count_noted(self.noted))
+
     def noting(self, **counts: int) -> TraceSet:
-        """The same with more diagnostics."""
-        return replace(self, diagnostics=self.diagnostics.merge(counts))
+        """The same with more diagnostics of the source."""
+        return replace(self, reading=self.reading.merge(counts))
+
+    def noting_at(self, **rows: NDArray[Any]) -> TraceSet:
+        """The same with more diagnostics: the rows at which each was seen."""
+        found = {name: self.trace[at] for name, at in rows.items() if at.size}
+        return replace(self, noted={**self.noted, **found})
 
     @cached_property
     def is_placeholder(self) -> NDArray[np.bool_]:
@@ -97,6 +111,39 @@ class TraceSet:
     def pre_order(self) -> tuple[I64, I64]:
         """(rows, depths) as the trees are printed, trace by trace."""
         return pre_order(self.roots, *self.children)
+
+    @cached_property
+    def raw_start_ns(self) -> I64:
+        """[n] start as the host's clock gave it: what puts a span into a window."""
+        return self.start_ns - self.shift_ns if self.shift_ns.any() else self.start_ns
+
+    @cached_property
+    def trace_start_ns(self) -> I64:
+        """[t] raw start of each trace's first span: what puts a whole trace into a window."""
+        if len(self) == 0:
+            return np.zeros(0, np.int64)
+        real = np.where(self.is_placeholder, np.iinfo(np.int64).max, self.raw_start_ns)
+        return np.minimum.reduceat(real, self.trace_offsets[:-1])
+
+    @cached_property
+    def operations(self) -> tuple[NDArray[np.int32], tuple[tuple[str | None, str | None], ...]]:
+        """([n] codes, (service, name) per code): an operation is a span name of a service. Codes ascend with both.
+
+        All placeholders are one operation, (None, None).
+        """
+        key = (self.service.astype(np.int64) + 1) * (len(self.names) + 1) + self.name + 1
+        if (len(self.services) + 1) * (len(self.names) + 1) <= 1 << 20:  # few enough to count, no sort needed
+            used = np.zeros((len(self.services) + 1) * (len(self.names) + 1), np.bool_)
+            used[key] = True
+            distinct = np.flatnonzero(used)
+            number = np.zeros(used.size, np.int32)
+            number[distinct] = np.arange(distinct.size, dtype=np.int32)
+            codes = number[key]
+        else:
+            distinct, codes = np.unique(key, return_inverse=True)
+        pairs = [divmod(int(pair), len(self.names) + 1) for pair in distinct]
+        services, names = (None, *self.services), (None, *self.names)
+        return codes.astype(np.int32, copy=False), tuple((services[service], names[name]) for service, name in pairs)
 
     @cached_property
     def trace_offsets(self) -> I64:
@@ -127,6 +174,11 @@ class TraceSet:
         return result
 
 
+def count_noted(noted: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+    """Occurrences as counts."""
+    return {name: int(occurrences.size) for name, occurrences in noted.items()}
+
+
 def id_numbers(column: pa.ChunkedArray, words: int) -> U64:
     """Ids as big-endian numbers, [n, words]; null is 0."""
     array = column.combine_chunks()
@@ -136,7 +188,8 @@ def id_numbers(column: pa.ChunkedArray, words: int) -> U64:
         array = pc.fill_null(array, bytes(8 * words))
     size = 8 * words
     raw = np.frombuffer(array.buffers()[1] or b"", np.uint8)[array.offset * size : (array.offset + len(array)) * size]
-    return raw.reshape(-1, words, 8).copy().view(">u8").reshape(-1, words).astype(np.uint64)
+    numbers: U64 = raw.view(">u8").astype(np.uint64).reshape(-1, words)
+    return numbers
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[Any, ...]]:
@@ -161,6 +214,19 @@ def _host_codes(table: pa.Table) -> NDArray[np.int32]:
     return hosts
 
 
+def _number_traces(high: U64, low: U64) -> tuple[NDArray[np.int32], I64]:
+    """(number of each row's trace, a row of each trace), traces in the order of their ids."""
+    ascending, number = trace_changes(high, low)
+    if ascending:
+        return number, np.flatnonzero(np.diff(number, prepend=-1))
+    first = first_rows(high, low)
+    distinct = np.flatnonzero(first == np.arange(first.size))
+    by_id = distinct[np.lexsort((low[distinct], high[distinct]))]
+    number_of = np.empty(first.size, np.int32)
+    number_of[by_id] = np.arange(by_id.size, dtype=np.int32)
+    return number_of[first], by_id
+
+
 def from_table(table: pa.Table) -> TraceSet:
     """Rows in canonical order, each without a parent as yet and duplicates and all: adjusters take it from here."""
     trace_words = id_numbers(table.column("trace_id"), 2)
@@ -169,13 +235,8 @@ def from_table(table: pa.Table) -> TraceSet:
     parent_id = id_numbers(table.column("parent_span_id"), 1)[:, 0]
     start = table.column("start_ns").to_numpy()
     end = start + table.column("duration_ns").to_numpy()
-    first = first_rows(high, low)
-    distinct = np.flatnonzero(first == np.arange(first.size))
-    by_id = distinct[np.lexsort((low[distinct], high[distinct]))]
-    number = np.empty(first.size, np.int32)
-    number[by_id] = np.arange(by_id.size, dtype=np.int32)
-    trace = number[first]
-    order = np.lexsort((span_id, start, trace)).astype(np.int64)
+    trace, by_id = _number_traces(high, low)
+    order, sorted_start, sorted_span = canonical_order(trace, by_id.size, start, span_id)
     service, services = _codes(table.column("service_name"))
     name, names = _codes(table.column("name"))
     return TraceSet(
@@ -184,10 +245,10 @@ def from_table(table: pa.Table) -> TraceSet:
         trace=trace[order],
         trace_high=high[by_id],
         trace_low=low[by_id],
-        span_id=span_id[order],
+        span_id=sorted_span,
         parent_id=parent_id[order],
         parent_row=np.full(order.size, -1, np.int64),
-        start_ns=start[order],
+        start_ns=sorted_start,
         end_ns=end[order],
         kind=table.column("kind").to_numpy()[order],
         status_code=table.column("status_code").to_numpy()[order],

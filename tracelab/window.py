@@ -26,5 +26,13 @@ class Window:
             inside &= start_ns < self.until_ns
         return inside
 
+    def hull(self, other: Window) -> Window:
+        """The window from the start of the first to the end of the last."""
+        starts, ends = (self.since_ns, other.since_ns), (self.until_ns, other.until_ns)
+        return Window(
+            None if None in starts else min(start for start in starts if start is not None),
+            None if None in ends else max(end for end in ends if end is not None),
+        )
+
 
 EVERYTHING = Window()

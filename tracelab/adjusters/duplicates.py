@@ -31,7 +31,7 @@ def drop_duplicates(traces: TraceSet) -> TraceSet:
         rows = order[begin:end]
         keep[rows] = False
         keep[_best(traces, rows)] = True
-    return take(traces, np.flatnonzero(keep)).noting(duplicates=int((~keep).sum()))
+    return take(traces.noting_at(duplicates=np.flatnonzero(~keep)), np.flatnonzero(keep))
 
 
 def _best(traces: TraceSet, rows: I64) -> int:

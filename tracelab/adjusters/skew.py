@@ -30,8 +30,8 @@ def correct_clock_skew(traces: TraceSet) -> TraceSet:
         host_code.reshape(-1).astype(np.int64),
         len(codes),
     )
-    return replace(traces, start_ns=traces.start_ns + shift, end_ns=traces.end_ns + shift, shift_ns=shift).noting(
-        skew_corrected=int((verdict == 1).sum()),
-        skew_spans_shifted=int((shift != 0).sum()),
-        server_longer_than_client=int((verdict == 2).sum()),
+    return replace(traces, start_ns=traces.start_ns + shift, end_ns=traces.end_ns + shift, shift_ns=shift).noting_at(
+        skew_corrected=np.flatnonzero(verdict == 1),
+        skew_spans_shifted=np.flatnonzero(shift),
+        server_longer_than_client=np.flatnonzero(verdict == 2),
     )

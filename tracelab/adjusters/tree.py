@@ -19,7 +19,7 @@ def empty_reversed(traces: TraceSet) -> TraceSet:
     if not reversed_.any():
         return traces
     end = np.where(reversed_, traces.start_ns, traces.end_ns)
-    return replace(traces, end_ns=end).noting(end_before_start=int(reversed_.sum()))
+    return replace(traces, end_ns=end).noting_at(end_before_start=np.flatnonzero(reversed_))
 
 
 def link_parents(traces: TraceSet) -> TraceSet:
@@ -37,7 +37,7 @@ def break_cycles(traces: TraceSet) -> TraceSet:
     parent_row, parent_id = traces.parent_row.copy(), traces.parent_id.copy()
     parent_row[cut] = -1
     parent_id[cut] = 0  # a root from now on, not an orphan
-    return replace(traces, parent_row=parent_row, parent_id=parent_id).noting(cycles=int(cut.size))
+    return replace(traces, parent_row=parent_row, parent_id=parent_id).noting_at(cycles=cut)
 
 
 def attach_orphans(traces: TraceSet) -> TraceSet:
@@ -56,8 +56,8 @@ def attach_orphans(traces: TraceSet) -> TraceSet:
     parent_row = traces.parent_row.copy()
     parent_row[orphan] = len(traces) + number[first]
     added = _placeholders(traces, traces.trace[orphan][missing], traces.parent_id[orphan][missing], start, end)
-    extended = _append(replace(traces, parent_row=parent_row), added)
-    return extended.noting(orphans=int(orphan.size), missing_parents=int(missing.size))
+    noted = traces.noting_at(orphans=orphan, missing_parents=orphan[missing])
+    return _append(replace(noted, parent_row=parent_row), added)
 
 
 def _placeholders(

@@ -12,7 +12,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from tracelab.traceset import TraceSet
+from tracelab.traceset import I64, TraceSet
 
 _THRESHOLD = re.compile(r"(?:^|;)th:([^;]*)")
 
@@ -30,8 +30,8 @@ def adjusted_count(trace_state: str) -> float | None:
     return None
 
 
-def adjusted_counts(traces: TraceSet) -> tuple[NDArray[np.float64], dict[str, int]]:
-    """([n] adjusted counts, diagnostics): 1 where nothing is said."""
+def adjusted_counts(traces: TraceSet) -> tuple[NDArray[np.float64], dict[str, I64]]:
+    """([n] adjusted counts, rows by diagnostic): 1 where nothing is said."""
     counts = np.ones(len(traces))
     column = traces.table.column("trace_state")
     if column.null_count == len(column):
@@ -48,10 +48,10 @@ def adjusted_counts(traces: TraceSet) -> tuple[NDArray[np.float64], dict[str, in
             by_code.append(1.0)
             sampled.append(False)
             bad.append(True)
-    real = ~traces.is_placeholder
+    real = np.flatnonzero(~traces.is_placeholder)
     codes = encoded.indices.to_numpy(zero_copy_only=False)[traces.source_row[real]]
     counts[real] = np.array(by_code)[codes]
     return counts, {
-        "sampled_spans": int(np.array(sampled)[codes].sum()),
-        "bad_thresholds": int(np.array(bad)[codes].sum()),
+        "sampled_spans": real[np.array(sampled)[codes]],
+        "bad_thresholds": real[np.array(bad)[codes]],
     }

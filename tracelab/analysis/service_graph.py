@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from tracelab.analysis.calls import CONNECTION_TYPES, Calls, Node, collect_calls
+from tracelab.analysis.calls import Calls, Node, find_calls, service_node_name
 from tracelab.analysis.critical_path import CriticalPaths, critical_paths
-from tracelab.analysis.errors import OTHER, error_types
-from tracelab.analysis.quantiles import nearest_rank
+from tracelab.analysis.edge_sums import EdgeKey, EdgeSums, merge_edges, sum_edges, weight
+from tracelab.analysis.samples import Samples
 from tracelab.diagnostics import Diagnostics
-from tracelab.traceset import I64, TraceSet
+from tracelab.traceset import TraceSet
 from tracelab.window import EVERYTHING, Window
 
 if TYPE_CHECKING:
     import networkx as nx
-
-EXEMPLARS = 3
 
 
 @dataclass(frozen=True)
@@ -98,142 +95,173 @@ class ServiceGraph:
         return graph
 
 
+@dataclass(frozen=True)
+class GraphSums:
+    """A service graph before it is finished: parts of it merge.
+
+    Attributes:
+        edges: by (client, server, connection type); a peer with the name of a service is `external:NAME` as yet
+        nodes: of those edges, and every service with a span that starts in the window
+        services: names of the services in the traces that touch the window: what a peer's name may mean
+        first_ns, last_ns: start of the first and the last span in the window
+        diagnostics: of the traces that start in the window
+    """
+
+    window: Window
+    edges: Mapping[EdgeKey, EdgeSums]
+    nodes: Mapping[str, Node]
+    services: frozenset[str]
+    first_ns: int | None = None
+    last_ns: int | None = None
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
+
+
 def service_graph(traces: TraceSet, window: Window = EVERYTHING, paths: CriticalPaths | None = None) -> ServiceGraph:
     """The service graph of the calls that start in `window`.
 
     `traces` must be whole: all spans of every trace that touches the window, and of the traces they link to.
     """
-    calls = collect_calls(traces)
-    paths = paths or critical_paths(traces)
-    inside = np.flatnonzero(window.holds(calls.start_ns))
-    seconds = _seconds(traces, window)
-    edges = tuple(_edge(calls, paths, rows, seconds) for rows in _by_edge(calls, inside))
-    return ServiceGraph(
+    return finish_graph(sum_graph(traces, window, paths), traces.reading)
+
+
+def sum_graph(traces: TraceSet, window: Window = EVERYTHING, paths: CriticalPaths | None = None) -> GraphSums:
+    """What the calls that start in `window` add up to."""
+    calls = find_calls(traces)
+    edges = sum_edges(calls, paths or critical_paths(traces), np.flatnonzero(window.holds(calls.start_ns)))
+    real = ~traces.is_placeholder
+    inside = window.holds(traces.raw_start_ns) & real
+    touched = np.zeros(traces.trace_count, np.bool_)
+    touched[traces.trace[inside]] = True
+    begun = window.holds(traces.trace_start_ns)
+    noted = {**traces.noted, **calls.noted}
+    starts = traces.raw_start_ns[inside]
+    return GraphSums(
         window,
-        seconds,
-        _nodes_in(calls, window, edges),
-        tuple(sorted(edges, key=lambda edge: (edge.client, edge.server, edge.connection_type))),
-        traces.diagnostics.merge(calls.diagnostics),
+        edges,
+        _nodes_in(calls, np.unique(traces.service[inside]).tolist(), edges),
+        frozenset(
+            service_node_name(traces.services[code]) for code in np.unique(traces.service[touched[traces.trace] & real])
+        ),
+        int(starts.min()) if starts.size else None,
+        int(starts.max()) if starts.size else None,
+        Diagnostics({name: int(begun[occurrences].sum()) for name, occurrences in noted.items()}),
     )
 
 
-def _seconds(traces: TraceSet, window: Window) -> float | None:
+def merge_graphs(parts: Iterable[GraphSums], window: Window = EVERYTHING) -> GraphSums:
+    """The sums of all parts: of different traces in one window, or of neighbouring windows.
+
+    Parts are merged as they come, those of like size with each other, so that each is looked at few times.
+    `window` says of what, if there are none.
+    """
+    levels: list[GraphSums | None] = []
+    for part in parts:
+        level = 0
+        while level < len(levels) and (waiting := levels[level]) is not None:
+            part = _merge([waiting, part])  # noqa: PLW2901
+            levels[level] = None
+            level += 1
+        levels[level : level + 1] = [part]
+    found = [part for part in levels if part is not None]
+    return _merge(found) if found else GraphSums(window, {}, {}, frozenset())
+
+
+def _merge(parts: list[GraphSums]) -> GraphSums:
+    edges: dict[EdgeKey, list[EdgeSums]] = {}
+    nodes: dict[str, Node] = {}
+    diagnostics = Diagnostics()
+    for part in parts:
+        nodes.update(part.nodes)
+        diagnostics = diagnostics.merge(part.diagnostics)
+        for key, sums in part.edges.items():
+            edges.setdefault(key, []).append(sums)
+    return GraphSums(
+        reduce(Window.hull, (part.window for part in parts)),
+        {key: merge_edges(sums) for key, sums in edges.items()},
+        nodes,
+        frozenset().union(*(part.services for part in parts)),
+        min((part.first_ns for part in parts if part.first_ns is not None), default=None),
+        max((part.last_ns for part in parts if part.last_ns is not None), default=None),
+        diagnostics,
+    )
+
+
+def _nodes_in(calls: Calls, services: list[int], edges: Mapping[EdgeKey, EdgeSums]) -> dict[str, Node]:
+    ids = {calls.nodes[code].id for code in services}
+    ids |= {end for client, server, _ in edges for end in (client, server)}
+    return {node.id: node for node in reversed(calls.nodes) if node.id in ids}
+
+
+def finish_graph(sums: GraphSums, reading: Mapping[str, int] | None = None) -> ServiceGraph:
+    """Figures from sums; `reading` is what was odd about the source."""
+    seconds = _seconds(sums)
+    by_key: dict[EdgeKey, list[EdgeSums]] = {}
+    for key, part in sums.edges.items():
+        by_key.setdefault(_settled(key, sums), []).append(part)
+    edges = [_edge(key, merge_edges(parts), seconds) for key, parts in by_key.items()]
+    used = {end for edge in edges for end in (edge.client, edge.server)}
+    nodes = {node.id: node for node in sums.nodes.values() if not node.virtual or node.id in used}
+    for node_id in used - nodes.keys():  # a service that is only known in the window as somebody's peer
+        nodes[node_id] = Node(node_id, node_id, "service", False)
+    return ServiceGraph(
+        sums.window,
+        seconds,
+        tuple(sorted(nodes.values(), key=lambda node: (node.virtual, node.id))),
+        tuple(sorted(edges, key=lambda edge: (edge.client, edge.server, edge.connection_type))),
+        sums.diagnostics.merge(reading or {}),
+    )
+
+
+def _settled(key: EdgeKey, sums: GraphSums) -> EdgeKey:
+    """A peer with the name of a service that was seen is that service, its side unseen."""
+    client, server, _ = key
+    node = sums.nodes[server]
+    return (client, node.name, "") if node.kind == "external" and node.name in sums.services else key
+
+
+def _seconds(sums: GraphSums) -> float | None:
     """Length of the window, from the first span in it on: a system that began a minute ago has a minute's rate.
 
     An open end is the last span's start. None for less than a moment.
     """
-    raw_start = (traces.start_ns - traces.shift_ns)[~traces.is_placeholder]
-    inside = raw_start[window.holds(raw_start)]
-    if inside.size == 0:
+    if sums.first_ns is None:
         return None
-    since = int(inside.min())
-    until = window.until_ns if window.until_ns is not None else int(inside.max())
-    return (until - since) / 1e9 if until > since else None
+    until = sums.window.until_ns if sums.window.until_ns is not None else sums.last_ns
+    return (until - sums.first_ns) / 1e9 if until is not None and until > sums.first_ns else None
 
 
-def _nodes_in(calls: Calls, window: Window, edges: tuple[Edge, ...]) -> tuple[Node, ...]:
-    traces = calls.traces
-    seen = window.holds(traces.start_ns - traces.shift_ns) & ~traces.is_placeholder
-    ids = {calls.nodes[code].id for code in np.unique(traces.service[seen])}
-    ids |= {edge.client for edge in edges} | {edge.server for edge in edges}
-    nodes = {node.id: node for node in calls.nodes if node.id in ids}
-    return tuple(sorted(nodes.values(), key=lambda node: (node.virtual, node.id)))
+def _latency(samples: Samples) -> Latency:
+    return Latency(*samples.percentiles())
 
 
-def _by_edge(calls: Calls, inside: I64) -> list[I64]:
-    if inside.size == 0:
-        return []
-    key = (calls.client[inside] * len(calls.nodes) + calls.server[inside]) * len(CONNECTION_TYPES)
-    key += calls.connection_type[inside]
-    order = np.argsort(key, kind="stable")
-    cuts = np.flatnonzero(np.diff(key[order])) + 1
-    return [inside[rows] for rows in np.split(order, cuts)]
-
-
-def _latency(traces: TraceSet, rows: I64, counts: NDArray[np.float64]) -> Latency:
-    """One sample per span: a client that called two servers (hedging) waited once."""
-    seen = np.flatnonzero(rows >= 0)
-    _, first = np.unique(rows[seen], return_index=True)
-    seen = seen[first]
-    return Latency(*nearest_rank(traces.end_ns[rows[seen]] - traces.start_ns[rows[seen]], counts[seen]))
-
-
-def _count(value: float) -> float:
-    """A whole number as one, so that unsampled counts read as what they are."""
-    return int(value) if float(value).is_integer() else round(float(value), 6)
-
-
-def _edge(calls: Calls, paths: CriticalPaths, rows: I64, seconds: float | None) -> Edge:
-    traces, count = calls.traces, calls.count[rows]
-    client_row, server_row = calls.client_row[rows], calls.server_row[rows]
-    failed = calls.failed[rows]
-    total = float(count.sum())
-    bad = float(count[failed].sum())
-    delays = np.flatnonzero(np.isin(calls.delay_call, rows))
-    seen = np.where(server_row >= 0, server_row, client_row)
-    on_path = np.unique(seen)
-    path_ns = paths.path_to_ns[on_path] - paths.path_from_ns[on_path]
-    client, server = calls.nodes[calls.client[rows[0]]], calls.nodes[calls.server[rows[0]]]
+def _edge(key: EdgeKey, sums: EdgeSums, seconds: float | None) -> Edge:
+    client, server, type_ = key
+    total, bad = weight(sums.calls), weight(sums.failed)
+    words = sorted({word for word, _ in sums.errors})
     return Edge(
-        client=client.id,
-        server=server.id,
-        connection_type=CONNECTION_TYPES[calls.connection_type[rows[0]]],
-        calls=_count(total),
-        failed=_count(bad),
-        failed_client=_count(count[calls.failed_client[rows]].sum()),
-        failed_server=_count(count[calls.failed_server[rows]].sum()),
+        client=client,
+        server=server,
+        connection_type=type_,
+        calls=total,
+        failed=bad,
+        failed_client=weight(sums.failed_client),
+        failed_server=weight(sums.failed_server),
         success_rate=(total - bad) / total,
         calls_per_s=total / seconds if seconds else None,
-        client_latency=_latency(traces, client_row, count),
-        server_latency=_latency(traces, server_row, count),
-        queue_delay=Latency(*nearest_rank(calls.delay_ns[delays], calls.count[calls.delay_call[delays]])),
-        error_types=_error_types(calls, rows[failed]),
-        self_call=client.id == server.id,
-        protocols=_protocols(traces, np.where(client_row >= 0, client_row, server_row)),
-        client_versions=_distinct(traces, "service_version", client_row),
-        server_versions=_distinct(traces, "service_version", server_row),
-        path_calls=int((path_ns > 0).sum()),
-        path_ns=int(path_ns.sum()),
-        slowest_traces=_exemplars(traces, np.where(client_row >= 0, client_row, server_row)),
-        failed_traces=_exemplars(traces, np.where(client_row >= 0, client_row, server_row)[failed]),
+        client_latency=_latency(sums.client),
+        server_latency=_latency(sums.server),
+        queue_delay=_latency(sums.delay),
+        error_types={word: weight(_only(word, sums)) for word in words},
+        self_call=client == server,
+        protocols=tuple(sorted(sums.protocols)),
+        client_versions=tuple(sorted(sums.client_versions)),
+        server_versions=tuple(sorted(sums.server_versions)),
+        path_calls=sums.path_calls,
+        path_ns=sums.path_ns,
+        slowest_traces=tuple(trace_id for _, trace_id in sums.slowest),
+        failed_traces=tuple(trace_id for _, trace_id in sums.broken),
     )
 
 
-def _error_types(calls: Calls, rows: I64) -> dict[str, float]:
-    """The server's word if it has one, else the client's, else _OTHER; a side counts only if it marks the error."""
-    found: Counter[str] = Counter()
-    server = np.where(calls.failed_server[rows], calls.server_row[rows], -1)
-    client = np.where(calls.failed_client[rows], calls.client_row[rows], -1)
-    words: list[list[str | None]] = []
-    for side in (server, client):
-        said: list[str | None] = [None] * rows.size
-        at = np.flatnonzero(side >= 0)
-        for place, word in zip(at.tolist(), error_types(calls.traces, side[at]), strict=True):
-            said[place] = word
-        words.append(said)
-    for row, by_server, by_client in zip(rows.tolist(), *words, strict=True):
-        found[by_server or by_client or OTHER] += calls.count[row]
-    return {word: _count(count) for word, count in sorted(found.items())}
-
-
-def _taken(traces: TraceSet, column: str, rows: I64) -> pa.ChunkedArray:
-    return traces.table.column(column).take(pa.array(traces.source_row[rows[rows >= 0]]))
-
-
-def _distinct(traces: TraceSet, column: str, rows: I64) -> tuple[str, ...]:
-    return tuple(sorted(value for value in _taken(traces, column, rows).unique().to_pylist() if value is not None))
-
-
-def _protocols(traces: TraceSet, rows: I64) -> tuple[str, ...]:
-    """What the calls speak: the database, messaging or RPC system, or http."""
-    http = pc.if_else(pc.is_valid(_taken(traces, "http_method", rows)), "http", None)
-    systems = [_taken(traces, f"{column}_system", rows) for column in ("db", "messaging", "rpc")]
-    spoken = pc.coalesce(*systems, http)
-    return tuple(sorted(value for value in pc.unique(spoken).to_pylist() if value is not None))
-
-
-def _exemplars(traces: TraceSet, rows: I64) -> tuple[str, ...]:
-    """Ids of the traces with the longest of these spans."""
-    order = np.lexsort((rows, traces.start_ns[rows] - traces.end_ns[rows]))
-    ids = dict.fromkeys(traces.trace_id(trace) for trace in traces.trace[rows[order[: 4 * EXEMPLARS]]].tolist())
-    return tuple(list(ids)[:EXEMPLARS])
+def _only(word: str, sums: EdgeSums) -> Counter[float]:
+    return Counter({count: times for (said, count), times in sums.errors.items() if said == word})

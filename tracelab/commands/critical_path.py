@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from tracelab.commands.options import print_json, reading_options, source
+from tracelab.commands.options import Source, print_json, reading_options
 
 
 @click.command("critical-path")
@@ -14,12 +12,7 @@ from tracelab.commands.options import print_json, reading_options, source
 @click.option("--trace", "trace_id", help="Only this trace (an id, or the beginning of one).")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many traces, the slowest first. [terminal: 5]")
 def command(
-    files: tuple[Path, ...],
-    lake_path: Path | None,
-    since: str | None,
-    until: str | None,
-    service: str | None,
-    no_skew_correction: bool,
+    src: Source,
     as_json: bool,
     trace_id: str | None,
     limit: int | None,
@@ -41,12 +34,11 @@ def command(
     from tracelab.reporters.shapes import critical_path_shape
     from tracelab.reporters.terminal import diagnostics_table, path_report, print_report
 
-    src = source(files, lake_path, since, until, no_skew_correction)
     paths = critical_paths(src.load())
     traces = paths.traces
     wanted = {
         summary.trace_id
-        for summary in trace_summaries(traces, src.window, Search(service=service))
+        for summary in trace_summaries(traces, src.window, Search(service=src.service))
         if trace_id is None or summary.trace_id.startswith(trace_id.lower())
     }
     if trace_id is not None and not wanted:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from tracelab.commands.options import lake_option, source
+from tracelab.commands.options import Source, lake_option, window_of
 
 
 @click.command("export")
@@ -50,7 +50,7 @@ def command(
 
     if output is not None and output.exists() and not force:
         raise UsageError(f"{output} is there already; --force writes over it")
-    src = source(files, lake_path, since, until)
+    src = Source(files, lake_path, window_of(since, until, "--since", "--until"))
     table = read_files(files, Diagnostics()) if files else src.lake().scan(src.window.since_ns, src.window.until_ns)
     if trace_ids:
         try:

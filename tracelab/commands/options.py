@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -39,7 +40,23 @@ def json_option(function: _F) -> _F:
 
 
 def reading_options(function: _F) -> _F:
-    """What every command that reads traces takes."""
+    """What every command that reads traces takes; the command gets it as `src` (a Source) and `as_json`."""
+
+    @functools.wraps(function)
+    def with_source(
+        *arguments: Any,
+        files: tuple[Path, ...],
+        lake_path: Path | None,
+        since: str | None,
+        until: str | None,
+        service: str | None,
+        no_skew_correction: bool,
+        **options: Any,
+    ) -> Any:
+        window = window_of(since, until, "--since", "--until")
+        src = Source(files, lake_path, window, service, not no_skew_correction)
+        return function(*arguments, src=src, **options)
+
     decorators = [
         click.argument("files", nargs=-1, type=click.Path(path_type=Path)),
         lake_option,
@@ -49,18 +66,28 @@ def reading_options(function: _F) -> _F:
         click.option("--no-skew-correction", is_flag=True, help="Leave all times as the hosts' clocks gave them."),
         json_option,
     ]
+    decorated: Any = with_source
     for decorator in reversed(decorators):
-        function = decorator(function)
-    return function
+        decorated = decorator(decorated)
+    return cast("_F", decorated)
+
+
+def window_of(since: str | None, until: str | None, since_option: str, until_option: str) -> Window:
+    """The window that two options say."""
+    window = Window(parse_time_ns(since) if since else None, parse_time_ns(until) if until else None)
+    if window.since_ns is not None and window.until_ns is not None and window.since_ns >= window.until_ns:
+        raise UsageError(f"{since_option} must be before {until_option}")
+    return window
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where to read traces from: files if any are given, else the lake; and which window of them."""
+    """Where to read traces from: files if any are given, else the lake; and which window and service of them."""
 
     files: tuple[Path, ...]
     lake_path: Path | None
     window: Window
+    service: str | None = None
     skew_correction: bool = True
 
     def load(self, whole_spans: bool = False) -> TraceSet:
@@ -77,6 +104,22 @@ class Source:
             )
         return assemble(table, self.skew_correction).noting(**diagnostics)
 
+    def stream(self, diagnostics: Diagnostics) -> Iterator[TraceSet]:
+        """The same in batches of whole traces, for what merges: in bounded memory, whatever the lake's size.
+
+        What is odd about the source is added to `diagnostics`.
+        """
+        from tracelab.adjusters import assemble
+        from tracelab.lake.stream import whole_traces
+        from tracelab.schema import ANALYSIS_COLUMNS
+
+        if self.files:
+            yield assemble(read_files(self.files, diagnostics), self.skew_correction)
+            return
+        since_ns, until_ns = self.window.since_ns, self.window.until_ns
+        for table in whole_traces(self.lake(), ANALYSIS_COLUMNS, since_ns, until_ns, diagnostics):
+            yield assemble(table, self.skew_correction)
+
     def whole_trace(self, traces: TraceSet, trace_id: bytes) -> Any:
         """One of the loaded traces as a span table with every column."""
         import pyarrow as pa
@@ -92,19 +135,6 @@ class Source:
         from tracelab.lake import Lake, default_lake_path
 
         return Lake.open(self.lake_path or default_lake_path())
-
-
-def source(
-    files: tuple[Path, ...],
-    lake_path: Path | None,
-    since: str | None,
-    until: str | None,
-    no_skew_correction: bool = False,
-) -> Source:
-    window = Window(parse_time_ns(since) if since else None, parse_time_ns(until) if until else None)
-    if window.since_ns is not None and window.until_ns is not None and window.since_ns >= window.until_ns:
-        raise UsageError("--since must be before --until")
-    return Source(files, lake_path, window, not no_skew_correction)
 
 
 def read_files(files: tuple[Path, ...], diagnostics: Diagnostics) -> Any:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
-from tracelab.commands.options import print_json, reading_options, source
+from tracelab.commands.options import Source, print_json, reading_options
 
 
 @click.command("topology")
@@ -17,12 +16,7 @@ from tracelab.commands.options import print_json, reading_options, source
 @click.option("--mermaid", "form", flag_value="mermaid", help="Print a Mermaid flowchart.")
 @click.option("--graphml", "form", flag_value="graphml", help="Print GraphML.")
 def command(
-    files: tuple[Path, ...],
-    lake_path: Path | None,
-    since: str | None,
-    until: str | None,
-    service: str | None,
-    no_skew_correction: bool,
+    src: Source,
     as_json: bool,
     form: str | None,
 ) -> None:
@@ -35,15 +29,17 @@ def command(
     tracelab topology --service api --json
     tracelab topology traces.json --dot | dot -Tsvg > topology.svg
     """
-    from tracelab.analysis.service_graph import service_graph
+    from tracelab.analysis.service_graph import finish_graph, merge_graphs, sum_graph
+    from tracelab.diagnostics import Diagnostics
     from tracelab.reporters import graphs
     from tracelab.reporters.shapes import topology_shape
     from tracelab.reporters.terminal import diagnostics_table, print_report, topology_table
 
-    src = source(files, lake_path, since, until, no_skew_correction)
-    graph = service_graph(src.load(), src.window)
-    if service is not None:
-        graph = _around(graph, service)
+    reading = Diagnostics()
+    parts = (sum_graph(traces, src.window) for traces in src.stream(reading))
+    graph = finish_graph(merge_graphs(parts, src.window), reading)
+    if src.service is not None:
+        graph = _around(graph, src.service)
     if as_json:
         print_json(topology_shape(graph))
     elif form is not None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from tracelab.commands.options import print_json, reading_options, source
+from tracelab.commands.options import Source, print_json, reading_options
 
 
 @click.command("trace")
@@ -14,12 +12,7 @@ from tracelab.commands.options import print_json, reading_options, source
 @reading_options
 def command(
     trace_id: str,
-    files: tuple[Path, ...],
-    lake_path: Path | None,
-    since: str | None,
-    until: str | None,
-    service: str | None,
-    no_skew_correction: bool,
+    src: Source,
     as_json: bool,
 ) -> None:
     """Show one trace as a tree with its critical path; TRACE_ID may be the beginning of an id.
@@ -37,11 +30,10 @@ def command(
     from tracelab.reporters.shapes import trace_shape
     from tracelab.reporters.terminal import diagnostics_table, print_report, trace_report
 
-    src = source(files, lake_path, since, until, no_skew_correction)
     traces = src.load()
     found = [
         summary.trace_id
-        for summary in trace_summaries(traces, src.window, Search(service=service))
+        for summary in trace_summaries(traces, src.window, Search(service=src.service))
         if summary.trace_id.startswith(trace_id.lower())
     ]
     if len(found) != 1:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from tracelab.commands.options import print_json, reading_options, source
+from tracelab.commands.options import Source, print_json, reading_options
 
 
 @click.command("traces")
@@ -19,12 +17,7 @@ from tracelab.commands.options import print_json, reading_options, source
 @click.option("--sort", type=click.Choice(["time", "duration"]), default="time", help="Latest or slowest first.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many. [terminal: 20; --json: all]")
 def command(
-    files: tuple[Path, ...],
-    lake_path: Path | None,
-    since: str | None,
-    until: str | None,
-    service: str | None,
-    no_skew_correction: bool,
+    src: Source,
     as_json: bool,
     operation: str | None,
     min_duration: str | None,
@@ -51,14 +44,13 @@ def command(
         if "=" not in text:
             raise UsageError(f"--attribute {text}: write KEY=VALUE")
     search = Search(
-        service,
+        src.service,
         operation,
         parse_duration_ns(min_duration) if min_duration else None,
         parse_duration_ns(max_duration) if max_duration else None,
         failed,
         [(text.partition("=")[0], text.partition("=")[2]) for text in attributes],
     )
-    src = source(files, lake_path, since, until, no_skew_correction)
     traces = src.load(whole_spans=bool(attributes))
     summaries = trace_summaries(traces, src.window, search)
     if sort == "duration":

@@ -6,7 +6,8 @@ import sys
 
 import numpy as np
 
-from tracelab.kernels import calls, hosts, keys, paths, trees
+from tracelab.kernels import calls, groups, hosts, keys, paths, trees
+from tracelab.kernels import order as orders
 
 
 def warm() -> None:
@@ -19,6 +20,8 @@ def warm() -> None:
     roots = np.array([0], np.int64)
     keys.first_rows(ids, ids)
     keys.rows_of(ids, ids, ids, ids)
+    orders.trace_changes(ids, ids)
+    orders.canonical_order(service, 1, start, ids)
     trees.ring_roots(parent, start, ids)
     offsets, children = trees.children_of(parent)
     order = trees.parents_first(parent, offsets, children)
@@ -26,6 +29,9 @@ def warm() -> None:
     trees.self_ns(start, end, offsets, children)
     hosts.skew_shifts(roots, parent, offsets, children, start, end, kind, service, no_hosts, order, 3)
     paths.walk(roots, offsets, children, start, end, kind, service, no_hosts, ids)
+    groups.first_in_group(parent, order, 3)
+    groups.run_lengths(start)
+    groups.sums(service, start, 1)
     calls.stops(order, parent, kind, parent > 0)
 
 

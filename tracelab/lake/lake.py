@@ -31,7 +31,7 @@ FORMAT = 1
 CACHE_BYTES = 512 * 2**20
 STALE_TEMPORARY_S = 600
 Columns = tuple[str, ...] | None
-_COLUMNS_OF_CHOICE = ["trace_id", "start_ns", "duration_ns", "links"]
+_COLUMNS_OF_CHOICE = ["trace_id", "start_ns"]
 
 
 def default_lake_path() -> Path:
@@ -195,9 +195,9 @@ class Lake:
             return empty_table() if columns is None else empty_table().select(columns)
         if since_ns is None and until_ns is None:
             return pa.concat_tables(tables)
-        chosen = [_rows_between(table, since_ns, until_ns) for table in tables]
-        wanted = _distinct_ids(table.column("trace_id") for table in chosen)
-        wanted = _with_linked(tables, wanted)
+        chosen = [rows_between(table.select(_COLUMNS_OF_CHOICE), since_ns, until_ns) for table in tables]
+        wanted = distinct_ids(table.column("trace_id") for table in chosen)
+        wanted = with_linked(pa.concat_tables([linked_traces(table) for table in tables]), wanted)
         return select_traces(tables, wanted)
 
     def traces(self, trace_ids: Iterable[bytes]) -> pa.Table:
@@ -247,23 +247,25 @@ class _Staged:
             path.unlink(missing_ok=True)
 
 
-def _rows_between(table: pa.Table, since_ns: int | None, until_ns: int | None) -> pa.Table:
+def rows_between(table: pa.Table, since_ns: int | None, until_ns: int | None) -> pa.Table:
+    """The rows that start in [since_ns, until_ns)."""
     start = table.column("start_ns")
     mask = pa.scalar(True)
     if since_ns is not None:
         mask = pc.and_(mask, pc.greater_equal(start, since_ns))
     if until_ns is not None:
         mask = pc.and_(mask, pc.less(start, until_ns))
-    return table.select(_COLUMNS_OF_CHOICE).filter(mask)
+    return table.filter(mask)
 
 
-def _distinct_ids(columns: Iterable[pa.ChunkedArray]) -> pa.Array:
+def distinct_ids(columns: Iterable[pa.ChunkedArray]) -> pa.Array:
+    """The trace ids in these columns, each once."""
     chunks = [chunk for column in columns for chunk in column.chunks]
     return pa.chunked_array(chunks, TRACE_ID).unique()
 
 
-def _linked(table: pa.Table) -> pa.Table:
-    """(trace_id, linked trace_id) of the rows that have links."""
+def linked_traces(table: pa.Table) -> pa.Table:
+    """(trace_id, linked): for every link the trace it is in and the trace it leads to."""
     rows = table.select(["trace_id", "links"]).filter(pc.is_valid(table.column("links"))).combine_chunks()
     if rows.num_rows == 0:
         return pa.table({"trace_id": pa.array([], TRACE_ID), "linked": pa.array([], TRACE_ID)})
@@ -273,14 +275,13 @@ def _linked(table: pa.Table) -> pa.Table:
     return pa.table({"trace_id": owners, "linked": pc.struct_field(pc.list_flatten(links), "trace_id")})
 
 
-def _with_linked(tables: list[pa.Table], wanted: pa.Array) -> pa.Array:
+def with_linked(links: pa.Table, wanted: pa.Array) -> pa.Array:
     """Also the traces that these link to, or that link to these: a message's two ends may be two traces."""
-    links = pa.concat_tables([_linked(table) for table in tables])
     if links.num_rows == 0:
         return wanted
     forth = links.filter(pc.is_in(links.column("trace_id"), value_set=wanted)).column("linked")
     back = links.filter(pc.is_in(links.column("linked"), value_set=wanted)).column("trace_id")
-    return _distinct_ids([pa.chunked_array([wanted]), forth, back])
+    return distinct_ids([pa.chunked_array([wanted]), forth, back])
 
 
 def select_traces(tables: list[pa.Table], wanted: pa.Array) -> pa.Table:

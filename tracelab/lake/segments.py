@@ -10,7 +10,8 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +24,8 @@ TEMPORARY_PREFIX = ".writing-"
 _REPLACES = b"tracelab.replaces"
 _PLAIN = ("trace_id", "span_id", "parent_span_id", "start_ns", "duration_ns")  # values that hardly repeat
 _STATISTICS = ["trace_id", "start_ns", "service_name"]
-ROW_GROUP_ROWS = 65_536
+_NEEDED = [field.name for field in SCHEMA if not field.nullable]
+ROW_GROUP_ROWS = 32_768
 
 
 def new_name(rows: int) -> str:
@@ -73,26 +75,58 @@ def publish(temporary: Path) -> Path:
     return final
 
 
+@contextmanager
+def open_segment(path: Path) -> Iterator[pq.ParquetFile]:
+    """A segment to read from. LakeError if the file is none, FileNotFoundError if it is gone."""
+    try:
+        file = pq.ParquetFile(path)
+        missing = [name for name in _NEEDED if name not in file.schema_arrow.names]
+        if missing:
+            raise LakeError(f"{path}: not a readable segment: it has no column {missing[0]}")
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise LakeError(f"{path}: not a readable segment: {error}") from None
+    with file:
+        yield file
+
+
+_NULLS: dict[pa.DataType, pa.Array] = {}
+
+
+def _nulls(type_: pa.DataType, rows: int) -> pa.Array:
+    """Nulls, shared by all columns that are: most tables lack a dozen columns, and each would cost 4 bytes a row."""
+    known = _NULLS.get(type_)
+    if known is None or len(known) < rows:
+        known = _NULLS[type_] = pa.nulls(max(rows, ROW_GROUP_ROWS), type_)
+    return known.slice(0, rows)
+
+
+def as_spans(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """These columns of the span table; what a segment left out is null."""
+    schema = pa.schema([SCHEMA.field(name) for name in columns])
+    found = dict(zip(table.column_names, table.columns, strict=True))
+    arrays = []
+    for field in schema:
+        array = found.get(field.name)
+        if array is None:
+            array = _nulls(field.type, table.num_rows)
+        arrays.append(array if array.type == field.type else array.cast(field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
 def read_segment(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A segment as a span table, or these columns of it.
 
     LakeError if the file is none; FileNotFoundError if it is gone.
     """
-    schema = SCHEMA if columns is None else pa.schema([SCHEMA.field(name) for name in columns])
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read([name for name in schema.names if name in file.schema_arrow.names], use_threads=False)
-        arrays = [
-            table.column(field.name).cast(field.type)
-            if field.name in table.column_names
-            else pa.nulls(table.num_rows, field.type)
-            for field in schema
-        ]
-        return pa.Table.from_arrays(arrays, schema=schema)
-    except FileNotFoundError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise LakeError(f"{path}: not a readable segment: {error}") from None
+    columns = SCHEMA.names if columns is None else columns
+    with open_segment(path) as file:
+        try:
+            names = [name for name in columns if name in file.schema_arrow.names]
+            return as_spans(file.read(names, use_threads=False), columns)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise LakeError(f"{path}: not a readable segment: {error}") from None
 
 
 def replaced_by(path: Path) -> list[str]:
