@@ -68,20 +68,13 @@ def trace_summaries(traces: TraceSet, window: Window, search: Search = ANY) -> l
     real = ~traces.is_placeholder
     start = np.minimum.reduceat(np.where(real, traces.start_ns, np.iinfo(np.int64).max), offsets)
     end = np.maximum.reduceat(np.where(real, traces.end_ns, 0), offsets)
-    raw_start = np.minimum.reduceat(np.where(real, traces.start_ns - traces.shift_ns, np.iinfo(np.int64).max), offsets)
-    errors = np.add.reduceat(((traces.status_code == STATUS_ERROR) & real).astype(np.int64), offsets)
+    raw_start = traces.trace_start_ns
+    errors = _error_counts(traces)
     spans = np.add.reduceat(real.astype(np.int64), offsets)
     headless = np.add.reduceat((~real).astype(np.int64), offsets) > 0
     root = first_roots(traces)
     duration = traces.end_ns[root] - traces.start_ns[root]
-    chosen = window.holds(raw_start) & _matches(traces, search)
-    if search.min_duration_ns is not None:
-        chosen &= duration >= search.min_duration_ns
-    if search.max_duration_ns is not None:
-        chosen &= duration <= search.max_duration_ns
-    if search.failed:
-        chosen &= errors > 0
-    numbers = np.flatnonzero(chosen)
+    numbers = np.flatnonzero(find_traces(traces, window, search))
     return [
         TraceSummary(
             trace_id=traces.trace_id(trace),
@@ -98,6 +91,27 @@ def trace_summaries(traces: TraceSet, window: Window, search: Search = ANY) -> l
         )
         for trace in numbers[np.lexsort((numbers, -raw_start[numbers]))].tolist()
     ]
+
+
+def find_traces(traces: TraceSet, window: Window, search: Search = ANY) -> Bools:
+    """[t] which traces start in `window` and match."""
+    if len(traces) == 0:
+        return np.zeros(0, np.bool_)
+    chosen = window.holds(traces.trace_start_ns) & _matches(traces, search)
+    root = first_roots(traces)
+    duration = traces.end_ns[root] - traces.start_ns[root]
+    if search.min_duration_ns is not None:
+        chosen &= duration >= search.min_duration_ns
+    if search.max_duration_ns is not None:
+        chosen &= duration <= search.max_duration_ns
+    if search.failed:
+        chosen &= _error_counts(traces) > 0
+    return chosen
+
+
+def _error_counts(traces: TraceSet) -> NDArray[np.int64]:
+    errors = (traces.status_code == STATUS_ERROR) & ~traces.is_placeholder
+    return np.add.reduceat(errors.astype(np.int64), traces.trace_offsets[:-1])
 
 
 def first_roots(traces: TraceSet) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from tracelab.kernels.compile import kernel
 
 @kernel
 def first_in_group(group: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Whether each is the first of its group with that row; a row of -1 is none. `group` ascends, rows are < `count`."""
+    """Whether each is the first of its group with that row; -1 is no row. `group` ascends, rows are below `count`."""
     last_group = np.full(count, -1, np.int64)
     first = np.zeros(group.size, np.bool_)
     for at in range(group.size):

@@ -32,17 +32,18 @@ def clean(text: str | None, limit: int = 80) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
-def _table(*columns: str, right: Sequence[str] = ()) -> Table:
+def columns(*names: str, right: Sequence[str] = ()) -> Table:
+    """An empty table with these columns; those in `right` hold figures and are never wrapped."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
+    for name in names:
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
     return table
 
 
 def topology_table(graph: ServiceGraph) -> RenderableType:
     """A row per edge: as the client saw it and as the server saw it."""
     figures = ("calls", "rate", "success", "client p50", "p90", "p99", "server p50", "p99 ", "queue p50")
-    table = _table("client", "server", *figures, "errors", right=figures)
+    table = columns("client", "server", *figures, "errors", right=figures)
     for edge in graph.edges:
         table.add_row(*_edge_cells(edge))
     return table
@@ -73,7 +74,7 @@ def diagnostics_table(diagnostics: Diagnostics) -> RenderableType:
     """What was odd, how often, what to do; nothing where all was well."""
     if not len(diagnostics):
         return Text("")
-    table = _table("count", "odd", "meaning", "what to do", right=("count",))
+    table = columns("count", "odd", "meaning", "what to do", right=("count",))
     for name, count in diagnostics.items():
         entry = DIAGNOSTICS[name]
         table.add_row(
@@ -88,7 +89,7 @@ def diagnostics_table(diagnostics: Diagnostics) -> RenderableType:
 def traces_table(summaries: Sequence[TraceSummary], total: int) -> RenderableType:
     """A row per trace."""
     right = ("duration", "spans", "services", "errors")
-    table = _table("trace", "start", "root", *right, "", right=right)
+    table = columns("trace", "start", "root", *right, "", right=right)
     for trace in summaries:
         style = "red" if trace.failed else ""
         root = (
@@ -114,7 +115,7 @@ def journey_line(trip: Journey) -> Text:
 
 def journey_table(trip: Journey) -> RenderableType:
     """Who held the time."""
-    table = _table("service", "on the path", "share", "", right=("on the path", "share"))
+    table = columns("service", "on the path", "share", "", right=("on the path", "share"))
     for stop in trip.stops:
         bar = Text("█" * round(BAR_CELLS * stop.share), style="cyan")
         table.add_row(
@@ -136,7 +137,7 @@ def path_report(paths: CriticalPaths, root_ats: Iterable[int]) -> RenderableType
 
 def _sections_table(paths: CriticalPaths, at: int) -> RenderableType:
     traces, start = paths.traces, paths.traces.start_ns[paths.roots[at]]
-    table = _table("at", "for", "service", "operation", right=("at", "for"))
+    table = columns("at", "for", "service", "operation", right=("at", "for"))
     first, last = paths.section_offsets[at], paths.section_offsets[at + 1]
     for section in range(first, min(last, first + MAX_TREE_ROWS)):
         row = paths.section_row[section]
@@ -155,7 +156,7 @@ def trace_report(paths: CriticalPaths) -> RenderableType:
     """The tree of one trace with a bar per span; the bright part of a bar is on the critical path."""
     traces = paths.traces
     rows, depths = traces.pre_order
-    table = _table("service  operation", "kind", "duration", "on path", "", right=("duration", "on path"))
+    table = columns("service  operation", "kind", "duration", "on path", "", right=("duration", "on path"))
     on_path = paths.on_path_ns()
     low, high = int(traces.start_ns.min()), int(traces.end_ns.max())
     sections: dict[int, list[tuple[int, int]]] = {}
