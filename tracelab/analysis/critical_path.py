@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tracelab.kernels.groups import sums
 from tracelab.kernels.paths import walk
 from tracelab.traceset import TraceSet
 
@@ -37,9 +38,7 @@ class CriticalPaths:
 
     def on_path_ns(self) -> I64:
         """[n] time that each span itself holds the path: the sum of its sections."""
-        result = np.zeros(len(self.traces), np.int64)
-        np.add.at(result, self.section_row, self.section_end_ns - self.section_start_ns)
-        return result
+        return sums(self.section_row, self.section_end_ns - self.section_start_ns, len(self.traces))
 
 
 def critical_paths(traces: TraceSet) -> CriticalPaths:

@@ -42,7 +42,7 @@ def superiority(base: F64, other: F64) -> tuple[float, float]:
         return chance, 1.0
     statistic = (chance - 0.5) / spread
     freedom = (spread_base + spread_other) ** 2 / (spread_base**2 / (m - 1) + spread_other**2 / (n - 1))
-    return chance, _student_p(statistic, freedom)
+    return float(chance), _student_p(statistic, float(freedom))
 
 
 def _student_p(t: float, freedom: float) -> float:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "traces": ("tracelab.commands.traces", "List and search traces."),
     "trace": ("tracelab.commands.trace", "Show one trace as a tree with its critical path."),
     "critical-path": ("tracelab.commands.critical_path", "What held each request up, moment by moment."),
+    "profile": ("tracelab.commands.profile", "The critical paths of many requests in one: flame graph data."),
     "topology": ("tracelab.commands.topology", "Services, what they call, and how well that goes."),
     "compare": ("tracelab.commands.compare", "What changed between two windows, versions or files, and where."),
     "lake": ("tracelab.commands.lake", "Look after the lake: info, compact, path."),

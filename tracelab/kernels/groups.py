@@ -22,7 +22,7 @@ def first_in_group(group: NDArray[np.int64], rows: NDArray[np.int64], count: int
 
 
 @kernel
-def sums(codes: NDArray[np.int32], values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def sums(codes: NDArray[np.int64], values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """[size] sum of the values of each code, as whole numbers."""
     total = np.zeros(size, np.int64)
     for at in range(codes.size):

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from tracelab.kernels import calls, groups, hosts, keys, paths, trees
+from tracelab.kernels import call_paths, calls, groups, hosts, keys, paths, service_times, trees
 from tracelab.kernels import order as orders
 
 
@@ -31,7 +31,12 @@ def warm() -> None:
     paths.walk(roots, offsets, children, start, end, kind, service, no_hosts, ids)
     groups.first_in_group(parent, order, 3)
     groups.run_lengths(start)
-    groups.sums(service, start, 1)
+    groups.sums(order, start, 3)
+    node, _, _ = call_paths.merge_call_paths(order, parent, service, parent < 3)
+    call_paths.traces_of(node, service, 2)
+    entry = service_times.entries(order, parent, service, parent > 3)
+    service_times.waits(entry, offsets, children, kind)
+    service_times.own_ns(children, children, start, end)
     calls.stops(order, parent, kind, parent > 0)
 
 
