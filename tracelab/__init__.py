@@ -17,18 +17,57 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tracelab.adjusters import assemble as assemble
+    from tracelab.analysis.calls import Calls as Calls
     from tracelab.analysis.calls import Node as Node
+    from tracelab.analysis.calls import collect_calls as collect_calls
+    from tracelab.analysis.cohorts import Cohort as Cohort
+    from tracelab.analysis.cohorts import cohort as cohort
+    from tracelab.analysis.comparison import Change as Change
+    from tracelab.analysis.comparison import Comparison as Comparison
+    from tracelab.analysis.comparison import Figure as Figure
+    from tracelab.analysis.comparison import compare as compare
+    from tracelab.analysis.completion import CompletionPaths as CompletionPaths
+    from tracelab.analysis.completion import completion_paths as completion_paths
     from tracelab.analysis.critical_path import CriticalPaths as CriticalPaths
     from tracelab.analysis.critical_path import critical_paths as critical_paths
+    from tracelab.analysis.fanout import CallsPerTrace as CallsPerTrace
+    from tracelab.analysis.fanout import calls_per_trace as calls_per_trace
+    from tracelab.analysis.findings import Finding as Finding
+    from tracelab.analysis.findings import Findings as Findings
+    from tracelab.analysis.findings import find_all as find_all
     from tracelab.analysis.journey import Journey as Journey
     from tracelab.analysis.journey import journey as journey
+    from tracelab.analysis.missing_edge import EdgeExplanation as EdgeExplanation
+    from tracelab.analysis.missing_edge import explain_edge as explain_edge
+    from tracelab.analysis.order import LearnedOrders as LearnedOrders
+    from tracelab.analysis.order import Order as Order
+    from tracelab.analysis.order import learned_orders as learned_orders
+    from tracelab.analysis.profile import PathProfile as PathProfile
+    from tracelab.analysis.profile import finish_profile as finish_profile
+    from tracelab.analysis.profile import path_profile as path_profile
+    from tracelab.analysis.profile import sum_profile as sum_profile
     from tracelab.analysis.service_graph import Edge as Edge
+    from tracelab.analysis.service_graph import GraphSums as GraphSums
     from tracelab.analysis.service_graph import Latency as Latency
     from tracelab.analysis.service_graph import ServiceGraph as ServiceGraph
+    from tracelab.analysis.service_graph import finish_graph as finish_graph
+    from tracelab.analysis.service_graph import merge_graphs as merge_graphs
     from tracelab.analysis.service_graph import service_graph as service_graph
+    from tracelab.analysis.service_graph import sum_graph as sum_graph
+    from tracelab.analysis.slow import SlowExplanation as SlowExplanation
+    from tracelab.analysis.slow import explain_cohorts as explain_cohorts
+    from tracelab.analysis.slow import explain_slow as explain_slow
+    from tracelab.analysis.structure import Impact as Impact
+    from tracelab.analysis.structure import Structure as Structure
+    from tracelab.analysis.structure import impact_of as impact_of
+    from tracelab.analysis.structure import structure as structure
     from tracelab.analysis.summaries import Search as Search
     from tracelab.analysis.summaries import TraceSummary as TraceSummary
     from tracelab.analysis.summaries import trace_summaries as trace_summaries
+    from tracelab.analysis.suspects import Suspect as Suspect
+    from tracelab.analysis.what_if import Supposition as Supposition
+    from tracelab.analysis.what_if import WhatIf as WhatIf
+    from tracelab.analysis.what_if import what_if as what_if
     from tracelab.codecs.requests import DecodedRequest as DecodedRequest
     from tracelab.codecs.requests import decode_json_request as decode_json_request
     from tracelab.codecs.requests import decode_protobuf_request as decode_protobuf_request
@@ -41,6 +80,7 @@ if TYPE_CHECKING:
     from tracelab.lake import Lake as Lake
     from tracelab.lake import compact as compact
     from tracelab.lake import default_lake_path as default_lake_path
+    from tracelab.lake.stream import whole_traces as whole_traces
     from tracelab.reporters.shapes import diagnostics_explained as diagnostics_explained
     from tracelab.reporters.shapes import span_details as span_details
     from tracelab.reporters.shapes import topology_shape as topology_shape
@@ -56,11 +96,33 @@ if TYPE_CHECKING:
     from tracelab.window import Window as Window
 
 _WHERE = {
+    "tracelab.lake.stream": ("whole_traces",),
+    "tracelab.analysis.what_if": ("Supposition", "WhatIf", "what_if"),
+    "tracelab.analysis.suspects": ("Suspect",),
+    "tracelab.analysis.structure": ("Impact", "Structure", "impact_of", "structure"),
+    "tracelab.analysis.slow": ("SlowExplanation", "explain_cohorts", "explain_slow"),
+    "tracelab.analysis.profile": ("PathProfile", "finish_profile", "path_profile", "sum_profile"),
+    "tracelab.analysis.order": ("LearnedOrders", "Order", "learned_orders"),
+    "tracelab.analysis.missing_edge": ("EdgeExplanation", "explain_edge"),
+    "tracelab.analysis.findings": ("Finding", "Findings", "find_all"),
+    "tracelab.analysis.fanout": ("CallsPerTrace", "calls_per_trace"),
+    "tracelab.analysis.completion": ("CompletionPaths", "completion_paths"),
+    "tracelab.analysis.comparison": ("Change", "Comparison", "Figure", "compare"),
+    "tracelab.analysis.cohorts": ("Cohort", "cohort"),
     "tracelab.adjusters": ("assemble",),
-    "tracelab.analysis.calls": ("Node",),
+    "tracelab.analysis.calls": ("Calls", "Node", "collect_calls"),
     "tracelab.analysis.critical_path": ("CriticalPaths", "critical_paths"),
     "tracelab.analysis.journey": ("Journey", "journey"),
-    "tracelab.analysis.service_graph": ("Edge", "Latency", "ServiceGraph", "service_graph"),
+    "tracelab.analysis.service_graph": (
+        "Edge",
+        "GraphSums",
+        "Latency",
+        "ServiceGraph",
+        "finish_graph",
+        "merge_graphs",
+        "service_graph",
+        "sum_graph",
+    ),
     "tracelab.analysis.summaries": ("Search", "TraceSummary", "trace_summaries"),
     "tracelab.codecs.requests": ("DecodedRequest", "decode_json_request", "decode_protobuf_request"),
     "tracelab.diagnostics": ("DIAGNOSTICS", "Diagnostics"),

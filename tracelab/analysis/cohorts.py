@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +27,15 @@ class Cohort:
     @property
     def size(self) -> int:
         return int(self.chosen.sum())
+
+    def without(self, other: Cohort) -> Cohort:
+        """Those that are not in the other cohort (of the same traces)."""
+        return replace(self, chosen=self.chosen & ~other.chosen)
+
+    def of_trace(self, beginning: str) -> Cohort:
+        """Those whose trace id begins so."""
+        ids = [self.traces.trace_id(trace).startswith(beginning.lower()) for trace in range(self.chosen.size)]
+        return replace(self, chosen=self.chosen & np.array(ids, np.bool_))
 
     @cached_property
     def calls(self) -> Calls:

@@ -41,10 +41,28 @@ class CriticalPaths:
         return sums(self.section_row, self.section_end_ns - self.section_start_ns, len(self.traces))
 
 
-def critical_paths(traces: TraceSet) -> CriticalPaths:
-    """The critical path of every root (docs/how-it-works/critical-path.md)."""
-    offsets, row, start, end, path_from, path_to = walk(
-        traces.roots,
+def critical_paths(traces: TraceSet, refuted: I64 | None = None) -> CriticalPaths:
+    """The critical path of every root (docs/how-it-works/critical-path.md).
+
+    `refuted`: orders between siblings that do not hold, from `learned_orders`.
+    """
+    roots = traces.roots
+    offsets, row, start, end, path_from, path_to = walk_windows(
+        traces, roots, traces.start_ns[roots], traces.end_ns[roots], refuted
+    )
+    headless = np.zeros(traces.trace_count, np.bool_)
+    headless[traces.trace[traces.is_placeholder]] = True
+    return CriticalPaths(traces, roots, offsets, row, start, end, path_from, path_to, headless[traces.trace[roots]])
+
+
+def walk_windows(
+    traces: TraceSet, rows: I64, from_ns: I64, to_ns: I64, refuted: I64 | None = None
+) -> tuple[I64, I64, I64, I64, I64, I64]:
+    """`kernels.paths.walk` of these rows, each from to_ns back to from_ns."""
+    return walk(
+        rows,
+        from_ns,
+        to_ns,
         *traces.children,
         traces.start_ns,
         traces.end_ns,
@@ -52,9 +70,10 @@ def critical_paths(traces: TraceSet) -> CriticalPaths:
         traces.service,
         traces.hosts,
         traces.span_id,
+        traces.operations[0] if refuted is not None and refuted.size else _NO_OPERATIONS,
+        _NO_ORDERS if refuted is None else refuted,
     )
-    headless = np.zeros(traces.trace_count, np.bool_)
-    headless[traces.trace[traces.is_placeholder]] = True
-    return CriticalPaths(
-        traces, traces.roots, offsets, row, start, end, path_from, path_to, headless[traces.trace[traces.roots]]
-    )
+
+
+_NO_OPERATIONS = np.zeros(0, np.int32)
+_NO_ORDERS = np.zeros(0, np.int64)

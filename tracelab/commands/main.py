@@ -23,6 +23,13 @@ _COMMANDS = {
     "critical-path": ("tracelab.commands.critical_path", "What held each request up, moment by moment."),
     "profile": ("tracelab.commands.profile", "The critical paths of many requests in one: flame graph data."),
     "topology": ("tracelab.commands.topology", "Services, what they call, and how well that goes."),
+    "explain-slow": ("tracelab.commands.explain_slow", "What the p99 is made of, and what sets slow requests apart."),
+    "explain-edge": ("tracelab.commands.explain_edge", "Why an edge is missing, or shows one side only."),
+    "what-if": ("tracelab.commands.what_if", "p50 and p99 if something were faster, gone, or called at once."),
+    "findings": ("tracelab.commands.findings", "N+1 queries, retries, time-outs …: where, what it costs, what to do."),
+    "completion-path": ("tracelab.commands.completion_path", "To the last effect of a request, across queues."),
+    "calls-per-trace": ("tracelab.commands.calls_per_trace", "How often one trace uses each edge."),
+    "structure": ("tracelab.commands.structure", "Cycles, single points of failure, what is hurt if one dies."),
     "compare": ("tracelab.commands.compare", "What changed between two windows, versions or files, and where."),
     "lake": ("tracelab.commands.lake", "Look after the lake: info, compact, path."),
 }

@@ -90,8 +90,11 @@ class Source:
     service: str | None = None
     skew_correction: bool = True
 
-    def load(self, whole_spans: bool = False) -> TraceSet:
-        """All traces that touch the window, whole; with `whole_spans` also what only people read of a span."""
+    def load(self, whole_spans: bool = False, with_attributes: bool = False) -> TraceSet:
+        """All traces that touch the window, whole.
+
+        With `whole_spans` also what only people read of a span; with `with_attributes` of that the attributes alone.
+        """
         from tracelab.adjusters import assemble
         from tracelab.schema import ANALYSIS_COLUMNS
 
@@ -99,8 +102,9 @@ class Source:
         if self.files:
             table = read_files(self.files, diagnostics)
         else:
+            columns = (*ANALYSIS_COLUMNS, "attributes", "resource") if with_attributes else ANALYSIS_COLUMNS
             table = self.lake().scan(
-                self.window.since_ns, self.window.until_ns, diagnostics, None if whole_spans else ANALYSIS_COLUMNS
+                self.window.since_ns, self.window.until_ns, diagnostics, None if whole_spans else columns
             )
         return assemble(table, self.skew_correction).noting(**diagnostics)
 

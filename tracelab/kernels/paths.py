@@ -66,8 +66,26 @@ def _blocks(
 
 
 @kernel
+def _refuted(first: int, then: int, row: int, operation: NDArray[np.int32], refuted: NDArray[np.int64]) -> bool:
+    """Whether many traces have shown that `then` does not wait for `first` below an operation like `row`."""
+    if refuted.size == 0:
+        return False
+    key = order_key(operation[row], operation[first], operation[then])
+    at = np.searchsorted(refuted, key)
+    return bool(at < refuted.size and refuted[at] == key)
+
+
+@kernel
+def order_key(parent: int, first: int, then: int) -> np.int64:
+    """Three operation codes (below 2^21 each) as one number."""
+    return (np.int64(parent) << np.int64(42)) | (np.int64(first) << np.int64(21)) | np.int64(then)
+
+
+@kernel
 def walk(
     roots: NDArray[np.int64],
+    root_from: NDArray[np.int64],
+    root_to: NDArray[np.int64],
     offsets: NDArray[np.int64],
     children: NDArray[np.int64],
     start_ns: NDArray[np.int64],
@@ -76,13 +94,19 @@ def walk(
     service: NDArray[np.int32],
     hosts: NDArray[np.int32],
     span_id: NDArray[np.uint64],
+    operation: NDArray[np.int32],
+    refuted: NDArray[np.int64],
 ) -> tuple[
     NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
 ]:
     """(section_offsets, section_row, section_start_ns, section_end_ns, path_from_ns, path_to_ns).
 
-    The sections of roots[i] are section_offsets[i]:section_offsets[i + 1], in time order. path_from/to_ns is, per
+    Each of `roots` is walked from root_to back to root_from (for a response path its end and start). The sections of
+    roots[i] are section_offsets[i]:section_offsets[i + 1], in time order. path_from/to_ns is, per
     row, the window in which the walk went through it (equal where it did not): the path's time in it and below.
+
+    `refuted` has the orders (`order_key`, sorted) that do not hold: a child whose order before the next one on the
+    path is refuted does not hold that one up, and is passed over.
 
     Children are sorted by end once. Each is looked at once: of a group that ends together, the one that starts first
     is taken, and all others start at or after the new cursor, so none of them can be taken later.
@@ -93,22 +117,25 @@ def walk(
     count = start_ns.size
     rows = children.copy()
     section_offsets = np.zeros(roots.size + 1, np.int64)
-    section_row = np.empty(2 * count + 1, np.int64)
-    section_start = np.empty(2 * count + 1, np.int64)
-    section_end = np.empty(2 * count + 1, np.int64)
+    size = 2 * count + roots.size + 1
+    section_row = np.empty(size, np.int64)
+    section_start = np.empty(size, np.int64)
+    section_end = np.empty(size, np.int64)
     path_from = np.zeros(count, np.int64)
     path_to = np.zeros(count, np.int64)
     stack = np.empty(count + 1, np.int64)
     cursor = np.empty(count + 1, np.int64)
     pointer = np.empty(count + 1, np.int64)
+    next_child = np.empty(count + 1, np.int64)
     sections = 0
     for root_at in range(roots.size):
         first_section = sections
         row = roots[root_at]
         stack[0] = row
-        path_from[row], path_to[row] = start_ns[row], end_ns[row]
-        cursor[0] = end_ns[row]
+        path_from[row], path_to[row] = root_from[root_at], root_to[root_at]
+        cursor[0] = root_to[root_at]
         pointer[0] = offsets[row]
+        next_child[0] = -1
         _latest_end_first(rows, end_ns, offsets[row], offsets[row + 1])
         top = 0
         while top >= 0:
@@ -124,6 +151,7 @@ def walk(
                 if (
                     not _blocks(child, row, from_ns, to_ns, tolerance, start_ns, end_ns, kind, service, hosts)
                     or min(end_ns[child], to_ns) > now + tolerance
+                    or (next_child[top] >= 0 and _refuted(child, next_child[top], row, operation, refuted))
                 ):
                     at += 1
                     continue
@@ -138,11 +166,17 @@ def walk(
                         child, row, from_ns, to_ns, tolerance, start_ns, end_ns, kind, service, hosts
                     ):
                         continue
+                    if next_child[top] >= 0 and _refuted(child, next_child[top], row, operation, refuted):
+                        continue
                     if taken < 0 or begin < taken_start or (begin == taken_start and span_id[child] < span_id[taken]):
                         taken, taken_start = child, begin
             pointer[top] = at
             section_from = from_ns if taken < 0 else group_end
             if section_from < now:
+                if sections == section_row.size:  # only where rows are walked for several roots
+                    section_row = np.concatenate((section_row, section_row))
+                    section_start = np.concatenate((section_start, section_start))
+                    section_end = np.concatenate((section_end, section_end))
                 section_row[sections] = row
                 section_start[sections] = section_from
                 section_end[sections] = now
@@ -151,11 +185,13 @@ def walk(
                 top -= 1
                 continue
             cursor[top] = taken_start
+            next_child[top] = taken
             top += 1
             stack[top] = taken
             path_from[taken], path_to[taken] = taken_start, group_end
             cursor[top] = group_end
             pointer[top] = offsets[taken]
+            next_child[top] = -1
             _latest_end_first(rows, end_ns, offsets[taken], offsets[taken + 1])
         section_row[first_section:sections] = section_row[first_section:sections][::-1].copy()
         section_start[first_section:sections] = section_start[first_section:sections][::-1].copy()

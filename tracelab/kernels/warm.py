@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from tracelab.kernels import call_paths, calls, groups, hosts, keys, paths, service_times, trees
+from tracelab.kernels import call_paths, calls, groups, hosts, keys, paths, retime, service_times, siblings, trees
 from tracelab.kernels import order as orders
 
 
@@ -28,7 +28,12 @@ def warm() -> None:
     trees.pre_order(roots, offsets, children)
     trees.self_ns(start, end, offsets, children)
     hosts.skew_shifts(roots, parent, offsets, children, start, end, kind, service, no_hosts, order, 3)
-    paths.walk(roots, offsets, children, start, end, kind, service, no_hosts, ids)
+    paths.walk(
+        roots, start[roots], end[roots], offsets, children, start, end, kind, service, no_hosts, ids, service, start
+    )
+    factor, no_rows = np.ones(3), parent > 3
+    retime.retimed_ns(order, offsets, children, start, end, kind, service, no_hosts, factor, start, no_rows, start)
+    siblings.sibling_orders(offsets, children, start, end, service, no_rows)
     groups.first_in_group(parent, order, 3)
     groups.run_lengths(start)
     groups.sums(order, start, 3)

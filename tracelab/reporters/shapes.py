@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tracelab.analysis.calls import Node
+from tracelab.analysis.completion import CompletionPaths
 from tracelab.analysis.critical_path import CriticalPaths
+from tracelab.analysis.order import LearnedOrders, Order
 from tracelab.analysis.service_graph import Edge, Latency, ServiceGraph
 from tracelab.analysis.summaries import TraceSummary
 from tracelab.codecs.values import NO_ATTRIBUTES, Attributes, plain_items, to_otlp_json
@@ -37,6 +39,33 @@ def critical_path_shape(paths: CriticalPaths, root_ats: Iterable[int]) -> dict[s
     }
 
 
+def learned_path_shape(
+    learned: CriticalPaths, plain: CriticalPaths, orders: LearnedOrders, root_ats: Iterable[int]
+) -> dict[str, Any]:
+    """As `critical_path_shape`, by learned order: `plain_sections` stand beside where the plain path differs."""
+    entries = []
+    for at in root_ats:
+        entry, before = _path_shape(learned, at), _path_shape(plain, at)
+        differs = entry["sections"] != before["sections"]
+        entries.append({**entry, "differs": differs, "plain_sections": before["sections"] if differs else None})
+    return {
+        "traces": entries,
+        "orders": [_order_shape(order) for order in orders.orders],
+        "diagnostics": diagnostics_shape(learned.traces.diagnostics),
+    }
+
+
+def _order_shape(order: Order) -> dict[str, Any]:
+    ends = {"parent": order.parent, "first": order.first, "then": order.then}
+    return {
+        **{role: {"service_name": service, "name": name} for role, (service, name) in ends.items()},
+        "support": order.support,
+        "refuted_by": order.refuted_by,
+        "confidence": order.confidence,
+        "examples": list(order.examples),
+    }
+
+
 def _path_shape(paths: CriticalPaths, at: int) -> dict[str, Any]:
     traces, root = paths.traces, paths.roots[at]
     sections = slice(paths.section_offsets[at], paths.section_offsets[at + 1])
@@ -61,6 +90,43 @@ def _path_shape(paths: CriticalPaths, at: int) -> dict[str, Any]:
             )
         ],
     }
+
+
+def completion_shape(answer: CompletionPaths) -> dict[str, Any]:
+    """`{"traces": [...], "destinations": [...], "diagnostics"}`."""
+    traces = answer.traces
+    return {
+        "traces": [
+            {
+                "trace_id": traces.trace_id(int(traces.trace[path.root_row])),
+                "root_span_id": traces.span_id_hex(path.root_row),
+                "response_ns": path.response_ns,
+                "completion_ns": path.completion_ns,
+                "incomplete": path.incomplete,
+                "sections": [
+                    {
+                        "kind": section.kind,
+                        "trace_id": traces.trace_id(int(traces.trace[section.span_row])),
+                        "span_id": traces.span_id_hex(section.span_row),
+                        "service_name": traces.service_name(section.span_row),
+                        "name": traces.span_name(section.span_row),
+                        "start_ns": section.start_ns,
+                        "end_ns": section.end_ns,
+                    }
+                    for section in path.sections
+                ],
+            }
+            for path in answer.paths
+        ],
+        "destinations": [
+            {
+                "destination": queue.destination, "consumer": queue.consumer, "messages": queue.messages,
+                **_latency_shape("queue_delay", queue.delay),
+            }
+            for queue in answer.destinations
+        ],
+        "diagnostics": diagnostics_shape(answer.diagnostics),
+    }  # fmt: skip
 
 
 def topology_shape(graph: ServiceGraph) -> dict[str, Any]:

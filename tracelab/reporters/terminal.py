@@ -124,15 +124,22 @@ def journey_table(trip: Journey) -> RenderableType:
     return table
 
 
-def path_report(paths: CriticalPaths, root_ats: Iterable[int]) -> RenderableType:
-    """For each root: its journey and its sections in time order."""
+def path_report(paths: CriticalPaths, root_ats: Iterable[int], plain: CriticalPaths | None = None) -> RenderableType:
+    """For each root: its journey and its sections in time order; and beside it the plain path, where it differs."""
     parts: list[RenderableType] = []
     for at in root_ats:
         trip = journey(paths, at)
         incomplete = Text("  incomplete: a parent is missing", style="yellow") if paths.incomplete[at] else Text("")
         parts += [Text(f"trace {trip.trace_id}", style="bold"), journey_line(trip), incomplete]
         parts += [journey_table(trip), _sections_table(paths, at), Text("")]
+        if plain is not None and _sections(plain, at) != _sections(paths, at):
+            parts += [Text("by times alone it would be", style="dim"), _sections_table(plain, at), Text("")]
     return Group(*parts)
+
+
+def _sections(paths: CriticalPaths, at: int) -> list[tuple[int, int]]:
+    part = slice(paths.section_offsets[at], paths.section_offsets[at + 1])
+    return list(zip(paths.section_row[part].tolist(), paths.section_start_ns[part].tolist(), strict=True))
 
 
 def _sections_table(paths: CriticalPaths, at: int) -> RenderableType:
