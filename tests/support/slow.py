@@ -61,6 +61,68 @@ def _walk(span: Span, from_ns: int, to_ns: int, children: dict[str, list[Span]])
     return [section for section in sections if section[1] < section[2]]
 
 
+def own_ns(entry: Span, children: dict[str, list[Span]]) -> int:
+    """Nanosecond by nanosecond: a request's time in its service, less that in which it waits for other services."""
+    local, at = [entry], 0
+    while at < len(local):
+        local += [c for c in children[local[at]["span_id"]] if c["service_name"] == entry["service_name"]]
+        at += 1
+    waits: list[Span] = []
+    for span in local:
+        below = children[span["span_id"]]
+        foreign = [c for c in below if c["service_name"] != entry["service_name"]]
+        is_call = span["kind"] in ("CLIENT", "PRODUCER")
+        alone = not is_call and span is not entry and bool(foreign) and len(foreign) == len(below)
+        if alone or (is_call and (foreign or not below)):
+            waits.append(span)
+        else:
+            waits += [c for c in foreign if not (c["kind"] == "CONSUMER" and span["kind"] == "PRODUCER")]
+    covered = {
+        ns for w in waits for ns in range(max(w["start_ns"], entry["start_ns"]), min(w["end_ns"], entry["end_ns"]))
+    }
+    return int(entry["end_ns"] - entry["start_ns"] - len(covered))
+
+
+def orders(traces: list[list[Span]]) -> dict[tuple[Any, Any, Any], tuple[int, int]]:
+    """(parent, first, then) operations -> (traces that support it, traces that refute it), by looking at every pair.
+
+    Each trace is a list of spans without missing parents; operations are (service, name).
+    """
+
+    def operation(span: Span) -> tuple[Any, Any]:
+        return span["service_name"], span["name"]
+
+    found: dict[tuple[Any, Any, Any], tuple[int, int]] = {}
+    for spans in traces:
+        _, children = tree(spans)
+        by_id = {span["span_id"]: span for span in spans}
+        said: dict[tuple[Any, Any, Any], bool] = {}
+        for parent_id, below in children.items():
+            parent = by_id[parent_id]
+            tolerance = min((parent["end_ns"] - parent["start_ns"]) // 100, 1_000_000)
+            some = [c for c in below if c["start_ns"] < c["end_ns"]]
+            times = {operation(c): sum(operation(o) == operation(c) for o in below) for c in some}
+            for a in some:
+                for b in some:
+                    if a is b:
+                        continue
+                    lone = operation(a) != operation(b) and times[operation(a)] == times[operation(b)] == 1
+                    ended = b["start_ns"] >= a["end_ns"] - tolerance
+                    overlap = not ended and a["start_ns"] <= b["start_ns"]
+                    key = (operation(parent), operation(a), operation(b))
+                    earlier = (a["start_ns"], a["span_id"]) < (b["start_ns"], b["span_id"])
+                    if earlier and ended:
+                        said[key] = said.get(key, False)
+                    elif overlap or (lone and not ended) or (lone and not earlier):
+                        said[key] = True
+                        if overlap and operation(a) != operation(b):
+                            said[key[0], key[2], key[1]] = True
+        for key, refuted in said.items():
+            support, against = found.get(key, (0, 0))
+            found[key] = (support + (not refuted), against + refuted)
+    return found
+
+
 def self_ns(span: Span, children: dict[str, list[Span]]) -> int:
     """Nanosecond by nanosecond: those that no child covers."""
     covered = {

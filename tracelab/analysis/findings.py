@@ -19,7 +19,7 @@ from tracelab.analysis.calls import service_node_name
 from tracelab.analysis.cohorts import Cohort
 from tracelab.analysis.errors import error_types
 from tracelab.diagnostics import Diagnostics
-from tracelab.kernels.service_times import entries, waits
+from tracelab.kernels.service_times import CALLS, entries, waits
 from tracelab.schema import CLIENT, SERVER, STATUS_ERROR
 from tracelab.traceset import I64, TraceSet
 
@@ -110,7 +110,7 @@ class _Spans:
         self.traces, self.chosen = traces, cohort.rows
         self.failed = (traces.status_code == STATUS_ERROR) & cohort.rows
         entry = entries(traces.parents_first, traces.parent_row, traces.service, traces.is_placeholder)
-        self.is_call = (waits(entry, *traces.children, traces.kind) == 1) & cohort.rows
+        self.is_call = ((waits(entry, *traces.children, traces.kind) & CALLS) != 0) & cohort.rows
         self.is_query = self._valid("db_system") & (traces.kind == CLIENT)
         reads = self._equals("http_method", ("GET", "HEAD")) | self._equals("db_operation", ("SELECT",))
         self.is_read = reads | (self.is_query & self._named("select"))

@@ -44,7 +44,7 @@ class Order:
 
 @dataclass(frozen=True)
 class LearnedOrders:
-    """All orders that were seen; `refuted` has the keys of those that do not hold, for `critical_paths`."""
+    """Orders that some trace shows; `refuted` has the keys of all that do not hold, for `critical_paths`."""
 
     orders: tuple[Order, ...]
     refuted: I64
@@ -84,7 +84,8 @@ def learned_orders(traces: TraceSet) -> LearnedOrders:
             zip(distinct.tolist(), counts_for.tolist(), counts_against.tolist(), strict=True)
         )
     ]  # fmt: skip
-    return LearnedOrders(tuple(orders), distinct[counts_against > 0])
+    # what no trace ever showed needs no refutation
+    return LearnedOrders(tuple(order for order in orders if order.support), distinct[counts_against > 0])
 
 
 def learned_paths(traces: TraceSet) -> tuple[CriticalPaths, LearnedOrders]:

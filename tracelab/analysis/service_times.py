@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracelab.analysis.calls import Calls
-from tracelab.kernels.service_times import entries, own_ns, waits
+from tracelab.kernels.service_times import CALLS, IS_CALLED, entries, own_ns, waits
 from tracelab.traceset import I64, TraceSet
 
 
@@ -35,8 +35,10 @@ def service_times(traces: TraceSet, calls: Calls) -> ServiceTimes:
     """Own times and gaps of all requests (docs/how-it-works/compare.md)."""
     entry = entries(traces.parents_first, traces.parent_row, traces.service, traces.is_placeholder)
     kind_of_wait = waits(entry, *traces.children, traces.kind)
-    waited = np.flatnonzero(kind_of_wait > 0)
-    owner = entry[np.where(kind_of_wait[waited] == 2, traces.parent_row[waited], waited)]
+    calling = np.flatnonzero(kind_of_wait & CALLS)
+    called = np.flatnonzero(kind_of_wait & IS_CALLED)
+    waited = np.concatenate([calling, called])
+    owner = entry[np.concatenate([calling, traces.parent_row[called]])]
     order = np.lexsort((traces.start_ns[waited], owner))
     own = own_ns(waited[order], owner[order], traces.start_ns, traces.end_ns)
     requests = np.flatnonzero(entry == np.arange(len(traces)))
@@ -52,7 +54,7 @@ def _caller_rows(traces: TraceSet, calls: Calls, kind_of_wait: NDArray[np.int8])
     """Per call the row that stands for it at the caller's, -1 where none does, or where it stands for several."""
     parent = np.where(calls.request_row >= 0, traces.parent_row[calls.request_row], -1)
     rows = np.where(calls.client_row >= 0, calls.client_row, parent)
-    stands = (rows >= 0) & (kind_of_wait[rows] == 1) if len(traces) else rows >= 0
+    stands = (rows >= 0) & ((kind_of_wait[rows] & CALLS) != 0) if len(traces) else rows >= 0
     used = np.bincount(rows[stands], minlength=len(traces))
     stands[stands] = used[rows[stands]] == 1
     return np.where(stands, rows, -1)

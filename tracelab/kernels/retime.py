@@ -69,7 +69,7 @@ def retimed_ns(
             child_start = max(start_ns[child], begin)
             while ended < by_end.size:
                 before = by_end[ended]
-                if end_ns[before] > child_start + tolerance or start_ns[before] >= child_start:
+                if end_ns[before] > child_start + tolerance or start_ns[before] >= start_ns[child]:
                     break
                 if new_end[before] >= 0:
                     last_end, last_new = end_ns[before], new_end[before]

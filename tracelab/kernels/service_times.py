@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from tracelab.kernels.compile import kernel
 from tracelab.schema import CLIENT, CONSUMER, PRODUCER
 
+CALLS, IS_CALLED = 1, 2
+
 
 @kernel
 def entries(
@@ -34,11 +36,11 @@ def waits(
     children: NDArray[np.int64],
     kind: NDArray[np.int8],
 ) -> NDArray[np.int8]:
-    """Per row whether its service waits for another during it.
+    """Flags per row: who waits for another service during it.
 
-    1: a span that stands for one call: CLIENT or PRODUCER, or below a request's entry with other services' spans
-    alone below it (instrumentation that knows no kinds). 2: an entry whose caller has no such span of its own.
-    0: neither. A CONSUMER under a PRODUCER is not waited for.
+    CALLS: a span that stands for one call: CLIENT or PRODUCER, or below a request's entry with other services' spans
+    alone below it (instrumentation that knows no kinds). IS_CALLED: an entry whose caller has no such span of its own.
+    A CONSUMER under a PRODUCER is not waited for.
     """
     found = np.zeros(entry.size, np.int8)
     for row in range(entry.size):
@@ -53,12 +55,12 @@ def waits(
         if (is_call and (foreign > 0 or first == last)) or (
             not is_call and entry[row] != row and foreign > 0 and foreign == last - first
         ):
-            found[row] = 1
+            found[row] |= CALLS
         elif foreign > 0:
             for at in range(first, last):
                 child = children[at]
                 if entry[child] == child and not (kind[child] == CONSUMER and kind[row] == PRODUCER):
-                    found[child] = 2
+                    found[child] |= IS_CALLED
     return found
 
 
