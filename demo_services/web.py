@@ -24,9 +24,13 @@ def url_of(service: str) -> str:
     return os.environ[f"{service.upper().replace('-', '_')}_URL"]
 
 
+EXTRA_WORK_S = float(os.environ.get("SHOP_EXTRA_WORK_MS", "0")) / 1000
+"""Makes a service slower by a known amount, each time that it works."""
+
+
 async def work(typical_ms: float) -> None:
     """Take about as long as real work would: log-normal, so that there is a tail."""
-    await asyncio.sleep(typical_ms / 1000 * random.lognormvariate(0, 0.35))
+    await asyncio.sleep(typical_ms / 1000 * random.lognormvariate(0, 0.35) + EXTRA_WORK_S)
 
 
 class Web:

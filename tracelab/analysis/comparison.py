@@ -195,7 +195,7 @@ def _time(base: F64, other: F64) -> Figure:
     _, p_value = superiority(base, other)
     middle, low, high = shift(base, other)
     return Figure(
-        float(np.median(base)), float(np.median(other)), middle, low, high, p_value, test="Brunner-Munzel, per trace"
+        float(np.median(base)), float(np.median(other)), middle, low, high, p_value, test="Mann-Whitney, per trace"
     )
 
 

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracelab.analysis.calls import Calls, collect_calls, service_node_name
+from tracelab.analysis.peers import peers_of
 from tracelab.analysis.sampling import adjusted_counts
 from tracelab.diagnostics import Diagnostics
 from tracelab.kernels.trees import self_ns
-from tracelab.schema import CLIENT, CONSUMER, KINDS, PRODUCER, SERVER
+from tracelab.schema import CLIENT, CONSUMER, KINDS, PRODUCER, SERVER, STATUS_ERROR
 from tracelab.traceset import I64, TraceSet
 from tracelab.window import EVERYTHING, Window
 
-LATE_NS = 30 * 10**9
+LATE_NS = 10 * 10**9
 """Spans this near the newest one may still have relatives on their way."""
 EXAMPLES = 3
 Bools = NDArray[np.bool_]
@@ -51,7 +52,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class EdgeExplanation:
-    """What is known of calls from `client` to `server`: causes by how many spans show them."""
+    """What is known of calls from `client` to `server`: causes by how many spans show them, `late` at the end."""
 
     client: str
     server: str
@@ -82,7 +83,7 @@ def explain_edge(traces: TraceSet, client: str, server: str, window: Window = EV
         int((calls.server_row[facts.inside] >= 0).sum()),
         int(facts.by_client.sum()),
         int(facts.by_server.sum()),
-        tuple(sorted(causes, key=lambda cause: -cause.count)),
+        tuple(sorted(causes, key=lambda cause: (cause.cause == "late", -cause.count))),
         traces.diagnostics.merge(calls.diagnostics),
     )
 
@@ -252,8 +253,8 @@ def _missing_parents(facts: _Facts) -> list[Cause]:
     parent = traces.parent_row
     orphans = np.flatnonzero(facts.by_server & (parent >= 0) & traces.is_placeholder[parent])
     late = orphans[traces.raw_start_ns[orphans] > facts.newest - LATE_NS]
-    known = set(_calls_to_server(facts).tolist())
-    unanswered = np.array([row for row in np.flatnonzero(facts.unanswered).tolist() if row in known], np.int64)
+    unanswered = _calls_to_server(facts)
+    unanswered = unanswered[traces.status_code[unanswered] != STATUS_ERROR]  # nobody may have been there to answer
     fresh = unanswered[traces.raw_start_ns[unanswered] > facts.newest - LATE_NS]
     causes = []
     if orphans.size:
@@ -272,13 +273,13 @@ def _missing_parents(facts: _Facts) -> list[Cause]:
             )
         )  # fmt: skip
     elif unanswered.size and facts.by_server.any():
-        thresholds = facts.counts[unanswered].min() < facts.counts[facts.by_server].max()
-        if thresholds:
+        answered = int((facts.calls.server_row[facts.inside] >= 0).sum())
+        if answered or facts.counts[unanswered].min() < facts.counts[facts.by_server].max():
             causes.append(
                 Cause(
                     "sampled_away", int(unanswered.size),
-                    f"{unanswered.size:,} calls of {facts.client} have no answer, and {facts.server} keeps fewer of "
-                    "its spans than its caller.",
+                    f"{unanswered.size:,} calls of {facts.client} have no answer, {answered:,} like them have one: "
+                    f"{facts.server} keeps fewer of its spans than its caller.",
                     f"Let {facts.client} and {facts.server} sample alike (parent-based, or one threshold).",
                     facts.examples(unanswered),
                 )
@@ -297,11 +298,19 @@ def _missing_parents(facts: _Facts) -> list[Cause]:
 
 
 def _calls_to_server(facts: _Facts) -> I64:
-    """Client rows without an answer that lead to a node with the callee's name, or to none."""
-    calls = facts.calls
-    wanted = np.array([facts.server in (node.id, node.name) for node in calls.nodes])
-    named = calls.client_row[(calls.request_row < 0) & wanted[calls.server]] if calls.client.size else calls.client_row
-    return np.concatenate([named, np.flatnonzero(_unnamed_clients(facts.traces, calls))])
+    """The caller's unanswered calls that are meant for the callee.
+
+    They name it, or say of their peer what calls say that it did answer; or nothing has a name for their peer.
+    """
+    calls, traces = facts.calls, facts.traces
+    rows = np.flatnonzero(facts.unanswered)
+    wanted = np.array([facts.server in (node.id, node.name) for node in calls.nodes], np.bool_)
+    named = calls.client_row[wanted[calls.server]] if calls.client.size else calls.client_row
+    answered = np.unique(calls.client_row[facts.inside[calls.client_row[facts.inside] >= 0]])
+    _, said = peers_of(traces, np.concatenate([answered, rows]))
+    alike = np.isin(said[answered.size :], said[: answered.size])
+    nameless = _unnamed_clients(traces, calls)
+    return rows[np.isin(rows, named) | alike | nameless[rows]]
 
 
 def _skew(facts: _Facts) -> list[Cause]:

@@ -19,37 +19,27 @@ def two_sided_p(z: float) -> float:
 
 
 def superiority(base: F64, other: F64) -> tuple[float, float]:
-    """(probability that a value of `other` exceeds one of `base`, ties half; p-value of it being a half).
+    """(probability that a value of `other` exceeds one of `base`, ties half; p-value of the two being alike).
 
-    Brunner and Munzel (2000), "The nonparametric Behrens-Fisher problem": unlike Mann and Whitney's test it does not
-    take the two to be equally spread. Where they do not overlap at all: the exact chance of that, 2 / C(m + n, n).
+    Mann and Whitney (1947), with the correction for ties and for continuity, which errs on the side of no news where
+    values are few. (Brunner and Munzel's test was tried: of 12 values it finds p-values of 1e-6, which no order of 12
+    values can be worth.) Where the two do not overlap at all: the exact chance of that, 2 / C(m + n, n).
     """
     m, n = base.size, other.size
     if m == 0 or n == 0:
         return 0.5, 1.0
     both = np.concatenate([base, other])
     ranks = _mid_ranks(both)
-    ours, theirs = ranks[:m], ranks[m:]
-    chance = (theirs.mean() - (n + 1) / 2) / m
+    wins = float(ranks[m:].sum()) - n * (n + 1) / 2
+    chance = wins / (m * n)
     if chance in (0.0, 1.0):
         return chance, min(1.0, 2 * math.exp(math.lgamma(m + 1) + math.lgamma(n + 1) - math.lgamma(m + n + 1)))
-    if m < 2 or n < 2:
-        return chance, 1.0
-    spread_base = np.var(ours - _mid_ranks(base), ddof=1) / (n * n * m)
-    spread_other = np.var(theirs - _mid_ranks(other), ddof=1) / (m * m * n)
-    spread = math.sqrt(spread_base + spread_other)
-    if spread == 0:
-        return chance, 1.0
-    statistic = (chance - 0.5) / spread
-    freedom = (spread_base + spread_other) ** 2 / (spread_base**2 / (m - 1) + spread_other**2 / (n - 1))
-    return float(chance), _student_p(statistic, float(freedom))
-
-
-def _student_p(t: float, freedom: float) -> float:
-    """Two-sided p of Student's t, by Wallace's (1959) normal approximation; within 1 % of p from 3 degrees on."""
-    freedom = max(freedom, 1.0)
-    z = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
-    return two_sided_p(z)
+    _, ties = np.unique(both, return_counts=True)
+    total = m + n
+    tied = float((ties.astype(float) ** 3 - ties).sum()) / (total * (total - 1))
+    spread = math.sqrt(m * n / 12 * (total + 1 - tied))
+    distance = max(abs(wins - m * n / 2) - 0.5, 0.0)
+    return chance, two_sided_p(distance / spread) if spread > 0 else 1.0
 
 
 def _mid_ranks(values: F64) -> F64:
@@ -97,7 +87,7 @@ def difference_of_proportions(base: tuple[int, int], other: tuple[int, int]) -> 
     (low_one, high_one), (low_two, high_two) = wilson(a, m), wilson(b, n)
     low = two - one - math.hypot(two - low_two, high_one - one)
     high = two - one + math.hypot(high_two - two, one - low_one)
-    return two - one, low, high
+    return two - one, max(low, -1.0), min(high, 1.0)
 
 
 def fisher_p(base: tuple[int, int], other: tuple[int, int]) -> float:

@@ -28,7 +28,7 @@ from tracelab.commands.supervise import (
     stopping_on_signals,
     wait_until,
 )
-from tracelab.errors import CheckError
+from tracelab.errors import CheckError, UsageError
 
 SUMMARY_EVERY_S = 3.0
 QUIET_EVERY_S = 5.0
@@ -40,6 +40,13 @@ SETTLE_NS = 3 * 10**9  # of what began later, one side of a call may have arrive
 @click.option("--duration", type=click.FloatRange(min=1), help="Seconds of load; until Ctrl-C by default.")
 @click.option("--rate", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="Requests a second.")
 @click.option("--seed", type=int, default=1, show_default=True, help="What the users do.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="SERVICE:NAME=VALUE",
+    help="Give one service another environment variable: break its instrumentation, slow it down.",
+)
 @click.option("--no-dashboard", is_flag=True, help="Leave out the dashboard.")
 @click.option("--grpc-port", type=int, default=4317, show_default=True, help="Collector's; another one if it is taken.")
 @click.option("--http-port", type=int, default=4318, show_default=True, help="Collector's; another one if it is taken.")
@@ -52,6 +59,7 @@ def command(
     duration: float | None,
     rate: float,
     seed: int,
+    settings: tuple[str, ...],
     no_dashboard: bool,
     grpc_port: int,
     http_port: int,
@@ -65,6 +73,9 @@ def command(
     \b
     tracelab demo
     tracelab demo --duration 30 --no-dashboard --lake ./lake
+    tracelab demo --set auth:OTEL_SDK_DISABLED=true          a service without instrumentation
+    tracelab demo --set orders:OTEL_PROPAGATORS=baggage         lost context
+    tracelab demo --set payment:SHOP_EXTRA_WORK_MS=40        a slower service
     """
     from demo_services.processes import free_port
     from tracelab.lake import Lake, default_lake_path
@@ -78,7 +89,8 @@ def command(
         "gateway": free_port(wanted=gateway_port),
         "dashboard": free_port(wanted=dashboard_port),
     }
-    run = _Run(lake, ports, rate, seed, None if no_dashboard else ports["dashboard"], time.time_ns())
+    dashboard = None if no_dashboard else ports["dashboard"]
+    run = _Run(lake, ports, rate, seed, dashboard, time.time_ns(), _settings(settings))
     with _stopped_cleanly():
         run.go(duration)
     summary = run.summary()
@@ -94,6 +106,21 @@ def _stopped_cleanly() -> Iterator[None]:
             yield
     except Stopped:
         pass
+
+
+def _settings(texts: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """Environment variables by service."""
+    from demo_services.processes import PROCESSES
+
+    names = [process.name for process in PROCESSES]
+    found: dict[str, dict[str, str]] = {}
+    for text in texts:
+        service, _, variable = text.partition(":")
+        name, is_set, value = variable.partition("=")
+        if service not in names or not name or not is_set:
+            raise UsageError(f"--set {text}: write SERVICE:NAME=VALUE, SERVICE one of {', '.join(names)}")
+        found.setdefault(service, {})[name] = value
+    return found
 
 
 def _warm_kernels() -> None:
@@ -112,7 +139,14 @@ class _Run:
     """One run of the demo: its processes, and what can be said of its traces."""
 
     def __init__(
-        self, lake: Any, ports: dict[str, int], rate: float, seed: int, dashboard: int | None, since_ns: int
+        self,
+        lake: Any,
+        ports: dict[str, int],
+        rate: float,
+        seed: int,
+        dashboard: int | None,
+        since_ns: int,
+        settings: dict[str, dict[str, str]],
     ) -> None:
         self.lake = lake
         self.folder = lake.path.resolve() / "demo"
@@ -121,6 +155,7 @@ class _Run:
         self.seed = seed
         self.dashboard_port = dashboard
         self.since_ns = since_ns
+        self.settings = settings
         self.report_file = self.folder / "load.json"
         self.memory: float | None = None
 
@@ -156,7 +191,7 @@ class _Run:
                 children.start(
                     process.name,
                     [sys.executable, "-m", "demo_services", process.name],
-                    environment(process, shop_ports, *endpoints),
+                    environment(process, shop_ports, *endpoints) | self.settings.get(process.name, {}),
                 ),
             )
             for process in PROCESSES
