@@ -39,6 +39,7 @@ def sibling_orders(
         some = children[first:last]
         some = some[np.argsort(start_ns[some], kind="mergesort")]
         tolerance = tolerance_ns(end_ns[row] - start_ns[row])
+        lone = _lone(operation[some])
         for at in range(some.size):
             one = some[at]
             if start_ns[one] >= end_ns[one]:
@@ -57,7 +58,7 @@ def sibling_orders(
                 parents[said] = row
                 refutes[said] = overlap
                 said += 1
-                if operation[one] != operation[other] and (overlap or _is_lone(some, one, other, operation)):
+                if operation[one] != operation[other] and (overlap or (lone[at] and lone[other_at])):
                     keys[said] = order_key(operation[row], operation[other], operation[one])
                     parents[said] = row
                     refutes[said] = True
@@ -66,10 +67,12 @@ def sibling_orders(
 
 
 @kernel
-def _is_lone(some: NDArray[np.int64], one: int, other: int, operation: NDArray[np.int32]) -> bool:
-    """Whether each of the two is the only one of its operation among the siblings."""
-    found = 0
-    for row in some:
-        if operation[row] == operation[one] or operation[row] == operation[other]:
-            found += 1
-    return found == 2
+def _lone(operation: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether each is the only one of its operation."""
+    order = np.argsort(operation, kind="mergesort")
+    lone = np.ones(operation.size, np.bool_)
+    for at in range(1, order.size):
+        if operation[order[at]] == operation[order[at - 1]]:
+            lone[order[at]] = False
+            lone[order[at - 1]] = False
+    return lone
