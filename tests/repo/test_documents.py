@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,21 @@ from demo_services.processes import PROCESSES
 from tests.support.builders import span, span_table
 from tests.support.reference import FOLDER, PAGES
 from tracelab.adjusters import assemble
+from tracelab.analysis.advice import ADVICE
+from tracelab.analysis.attributes import AttributeLift
+from tracelab.analysis.comparison import Figure
+from tracelab.analysis.completion import CompletionPaths
 from tracelab.analysis.critical_path import critical_paths
+from tracelab.analysis.fanout import CallsPerTrace
+from tracelab.analysis.findings import Example, Finding, Findings
+from tracelab.analysis.missing_edge import Cause, EdgeExplanation, SpanRef
+from tracelab.analysis.profile import EdgeShare, OperationShare, PathProfile
 from tracelab.analysis.service_graph import service_graph
+from tracelab.analysis.slow import GapPart, SlowExplanation
+from tracelab.analysis.structure import Impact, Spread, Structure
 from tracelab.analysis.summaries import trace_summaries
+from tracelab.analysis.suspects import Suspect
+from tracelab.analysis.what_if import Durations, WhatIf
 from tracelab.reporters.shapes import critical_path_shape, topology_shape, trace_shape, traces_shape
 from tracelab.window import Window
 
@@ -63,6 +76,26 @@ def test_every_json_key_is_described() -> None:
 
     described = {key for shape in shapes for key in keys(shape)} - {"service.name", "dangling_links"}
     assert [key for key in sorted(described) if f'"{key}"' not in text] == []
+
+
+ANSWERS = (
+    CallsPerTrace, Cause, CompletionPaths, Durations, EdgeExplanation, Example, Figure, Finding, Findings, GapPart, Impact,
+    EdgeShare, OperationShare, PathProfile, SlowExplanation, AttributeLift, SpanRef, Spread, Structure, Suspect, WhatIf,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.__name__)
+def test_every_field_of_an_answer_is_described(answer: type) -> None:
+    text = (FOLDER / "json.md").read_text()
+    inside = {"paths"}  # of Python alone
+    assert [field.name for field in fields(answer) if f'"{field.name}"' not in text and field.name not in inside] == []
+
+
+def test_every_kind_of_finding_and_cause_is_described() -> None:
+    pages = ROOT / "docs" / "how-it-works"
+    assert [kind for kind in ADVICE if f"`{kind}`" not in (pages / "findings.md").read_text()] == []
+    causes = set(re.findall(r'"([a-z]+_[a-z_]+)"', (ROOT / "tracelab" / "analysis" / "missing_edge.py").read_text()))
+    assert [cause for cause in causes if f"`{cause}`" not in (pages / "explain-edge.md").read_text()] == []
 
 
 @pytest.mark.parametrize(
