@@ -132,15 +132,7 @@ class TraceSet:
         All placeholders are one operation, (None, None).
         """
         key = (self.service.astype(np.int64) + 1) * (len(self.names) + 1) + self.name + 1
-        if (len(self.services) + 1) * (len(self.names) + 1) <= 1 << 20:  # few enough to count, no sort needed
-            used = np.zeros((len(self.services) + 1) * (len(self.names) + 1), np.bool_)
-            used[key] = True
-            distinct = np.flatnonzero(used)
-            number = np.zeros(used.size, np.int32)
-            number[distinct] = np.arange(distinct.size, dtype=np.int32)
-            codes = number[key]
-        else:
-            distinct, codes = np.unique(key, return_inverse=True)
+        distinct, codes = dense_codes(key, (len(self.services) + 1) * (len(self.names) + 1))
         pairs = [divmod(int(pair), len(self.names) + 1) for pair in distinct]
         services, names = (None, *self.services), (None, *self.names)
         return codes.astype(np.int32, copy=False), tuple((services[service], names[name]) for service, name in pairs)
@@ -174,6 +166,18 @@ class TraceSet:
         return result
 
 
+def dense_codes(keys: I64, size: int) -> tuple[I64, I64]:
+    """(distinct keys in ascending order, place of each key among them). Keys are below `size`."""
+    if size > 1 << 20:
+        return np.unique(keys, return_inverse=True)
+    used = np.zeros(size, np.bool_)  # few enough to count: no sort needed
+    used[keys] = True
+    distinct = np.flatnonzero(used)
+    number = np.zeros(size, np.int64)
+    number[distinct] = np.arange(distinct.size)
+    return distinct, number[keys]
+
+
 def count_noted(noted: Mapping[str, NDArray[Any]]) -> dict[str, int]:
     """Occurrences as counts."""
     return {name: int(occurrences.size) for name, occurrences in noted.items()}
@@ -194,15 +198,16 @@ def id_numbers(column: pa.ChunkedArray, words: int) -> U64:
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[Any, ...]]:
     """Codes in the order of the values, so that they do not depend on the order of the rows; null sorts first."""
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.combine_chunks()
-    values = encoded.dictionary.to_pylist()
-    order = sorted(range(len(values)), key=lambda at: (values[at] is not None, values[at] or ""))
-    rank = np.empty(len(values), np.int32)
-    rank[order] = np.arange(len(values), dtype=np.int32)
-    indices = encoded.indices.to_numpy(zero_copy_only=False)
-    return rank[indices] if len(values) else np.zeros(0, np.int32), tuple(values[at] for at in order)
+    array = column.combine_chunks()
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    array = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    indices = array.indices.fill_null(-1).to_numpy(zero_copy_only=False) + 1
+    values = [None, *array.dictionary.to_pylist()]
+    used = np.flatnonzero(np.bincount(indices, minlength=len(values)))
+    order = sorted(used.tolist(), key=lambda at: (values[at] is not None, values[at] or ""))
+    rank = np.zeros(len(values), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank[indices], tuple(values[at] for at in order)
 
 
 def _host_codes(table: pa.Table) -> NDArray[np.int32]:

@@ -79,8 +79,9 @@ def test_every_json_key_is_described() -> None:
 
 
 ANSWERS = (
-    CallsPerTrace, Cause, CompletionPaths, Durations, EdgeExplanation, Example, Figure, Finding, Findings, GapPart, Impact,
-    EdgeShare, OperationShare, PathProfile, SlowExplanation, AttributeLift, SpanRef, Spread, Structure, Suspect, WhatIf,
+    CallsPerTrace, Cause, CompletionPaths, Durations, EdgeExplanation, Example, Figure, Finding, Findings, GapPart,
+    Impact, EdgeShare, OperationShare, PathProfile, SlowExplanation, AttributeLift, SpanRef, Spread, Structure,
+    Suspect, WhatIf,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tracelab.kernels.keys import first_rows
+from tracelab.kernels.keys import first_rows_in_traces
 from tracelab.schema import ANALYSIS_COLUMNS, HEAVY_COLUMNS
 from tracelab.traceset import I64, TraceSet, take
 
@@ -17,7 +17,7 @@ def drop_duplicates(traces: TraceSet) -> TraceSet:
 
     The last tie is broken by the whole row, so equal sets of rows give equal answers in any order of arrival.
     """
-    first = first_rows(traces.trace.astype(np.uint64), traces.span_id)
+    first = first_rows_in_traces(traces.trace_offsets, traces.span_id)
     is_first = first == np.arange(first.size)
     if is_first.all():
         return traces

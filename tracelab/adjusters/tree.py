@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracelab.kernels.keys import first_rows
+from tracelab.kernels.keys import first_rows, rows_in_traces
 from tracelab.kernels.trees import ring_roots
-from tracelab.traceset import TraceSet, find_rows
+from tracelab.traceset import TraceSet
 
 
 def empty_reversed(traces: TraceSet) -> TraceSet:
@@ -24,7 +24,7 @@ def empty_reversed(traces: TraceSet) -> TraceSet:
 
 def link_parents(traces: TraceSet) -> TraceSet:
     """Find each parent's row in the same trace; a parent id of zero is none."""
-    parent = find_rows(traces, traces.trace, traces.parent_id)
+    parent = rows_in_traces(traces.trace_offsets, traces.span_id, traces.parent_id)
     parent[traces.parent_id == 0] = -1
     return replace(traces, parent_row=parent)
 

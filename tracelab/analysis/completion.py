@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tracelab.analysis.calls import Calls, link_targets
-from tracelab.analysis.critical_path import walk_windows
+from tracelab.analysis.critical_path import walk_any_windows
 from tracelab.analysis.samples import samples_of
 from tracelab.analysis.service_graph import Latency
 from tracelab.diagnostics import Diagnostics
@@ -74,7 +74,7 @@ def completion_paths(calls: Calls, roots: I64) -> CompletionPaths:
     plans = [_plan(effects, int(root)) for root in roots]
     tasks = [task for plan in plans for task in plan.walks]
     rows, starts, ends = (np.array([task[at] for task in tasks], np.int64) for at in range(3))
-    offsets, section_row, section_start, section_end, _, _ = walk_windows(traces, rows, starts, ends)
+    offsets, section_row, section_start, section_end = walk_any_windows(traces, rows, starts, ends)
     headless = np.zeros(traces.trace_count, np.bool_)
     headless[traces.trace[traces.is_placeholder]] = True
     paths, task = [], 0

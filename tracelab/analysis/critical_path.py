@@ -56,9 +56,9 @@ def critical_paths(traces: TraceSet, refuted: I64 | None = None) -> CriticalPath
 
 
 def walk_windows(
-    traces: TraceSet, rows: I64, from_ns: I64, to_ns: I64, refuted: I64 | None = None
+    traces: TraceSet, rows: I64, from_ns: I64, to_ns: I64, refuted: I64 | None = None, room: int | None = None
 ) -> tuple[I64, I64, I64, I64, I64, I64]:
-    """`kernels.paths.walk` of these rows, each from to_ns back to from_ns."""
+    """`kernels.paths.walk` of these rows, each from to_ns back to from_ns; there is always room enough."""
     return walk(
         rows,
         from_ns,
@@ -70,10 +70,22 @@ def walk_windows(
         traces.service,
         traces.hosts,
         traces.span_id,
-        traces.operations[0] if refuted is not None and refuted.size else _NO_OPERATIONS,
-        _NO_ORDERS if refuted is None else refuted,
+        traces.service if refuted is None else traces.operations[0],
+        refuted,
+        2 * len(traces) + rows.size + 1 if room is None else room,
     )
 
 
-_NO_OPERATIONS = np.zeros(0, np.int32)
-_NO_ORDERS = np.zeros(0, np.int64)
+def walk_any_windows(traces: TraceSet, rows: I64, from_ns: I64, to_ns: I64) -> tuple[I64, I64, I64, I64]:
+    """(section_offsets, section_row, section_start_ns, section_end_ns), where rows may be walked several times."""
+    offsets, columns = [np.zeros(1, np.int64)], []
+    done, room = 0, 2 * len(traces) + rows.size + 1
+    while done < rows.size:
+        part = slice(done, None)
+        found, *sections, _, _ = walk_windows(traces, rows[part], from_ns[part], to_ns[part], room=room)
+        offsets.append(found[1:] + offsets[-1][-1])
+        columns.append(sections)
+        done += found.size - 1
+        room *= 2
+    row, start, end = (np.concatenate([np.zeros(0, np.int64), *(part[at] for part in columns)]) for at in range(3))
+    return np.concatenate(offsets), row, start, end

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from tracelab.analysis.calls import CONNECTION_TYPES, Calls
 from tracelab.analysis.critical_path import CriticalPaths
-from tracelab.analysis.errors import OTHER, error_types
+from tracelab.analysis.errors import OTHER, error_types, says_errors
 from tracelab.analysis.samples import EMPTY, Samples, merge_samples, samples_of
 from tracelab.kernels.groups import first_in_group
-from tracelab.traceset import I64, TraceSet
+from tracelab.traceset import I64, TraceSet, dense_codes
 
 EXEMPLARS = 3
 EdgeKey = tuple[str, str, str]
@@ -100,7 +100,7 @@ def sum_edges(calls: Calls, paths: CriticalPaths, inside: I64) -> dict[EdgeKey, 
         return {}
     key = (calls.client[inside] * len(calls.nodes) + calls.server[inside]) * len(CONNECTION_TYPES)
     key += calls.connection_type[inside]
-    distinct, edge = np.unique(key, return_inverse=True)
+    distinct, edge = dense_codes(key, len(calls.nodes) ** 2 * len(CONNECTION_TYPES))
     order = np.argsort(edge.astype(np.int16 if distinct.size < 2**15 else np.int64), kind="stable")
     columns = _Columns(calls, paths, inside[order], edge[order])
     begins = np.searchsorted(columns.edge, np.arange(distinct.size + 1))
@@ -201,6 +201,8 @@ def _error_counts(
     if at.size == 0:
         return {}
     words: list[list[str | None]] = []
+    if not says_errors(calls.traces):
+        return _alike(edge[at], calls.count[rows[at]])
     for marked, side in ((calls.failed_server, calls.server_row), (calls.failed_client, calls.client_row)):
         chosen = np.where(marked[rows[at]], side[rows[at]], -1)
         said: list[str | None] = [None] * at.size
@@ -212,6 +214,15 @@ def _error_counts(
     counts = calls.count[rows[at]].tolist()
     for number, count, by_server, by_client in zip(edge[at].tolist(), counts, *words, strict=True):
         found.setdefault(number, Counter())[by_server or by_client or OTHER, count] += 1
+    return found
+
+
+def _alike(edge: I64, counts: NDArray[np.float64]) -> dict[int, Counter[tuple[str, float]]]:
+    """Errors of which nothing more is known."""
+    found: dict[int, Counter[tuple[str, float]]] = {}
+    pairs, times = np.unique(np.stack([edge, counts]), axis=1, return_counts=True)
+    for (number, count), often in zip(pairs.T.tolist(), times.tolist(), strict=True):
+        found.setdefault(int(number), Counter())[OTHER, count] = often
     return found
 
 

@@ -8,6 +8,11 @@ OTHER = "_OTHER"  # OpenTelemetry's word for "failed, no more is known"
 _COLUMNS = ("error_type", "exception_type", "http_status_code", "rpc_status")
 
 
+def says_errors(traces: TraceSet) -> bool:
+    """Whether any span says more of an error than that it is one."""
+    return any(traces.table.column(name).null_count < traces.table.num_rows for name in _COLUMNS)
+
+
 def error_types(traces: TraceSet, rows: I64) -> list[str | None]:
     """Per span: `error.type`, else the last exception's type, else the HTTP status, else the RPC status by name."""
     columns = [traces.values(column, rows) for column in _COLUMNS]

@@ -71,3 +71,69 @@ def rows_of(
                 break
             slot = np.int64(np.uint64(slot + 1) & mask)
     return found
+
+
+@kernel
+def first_rows_in_traces(offsets: NDArray[np.int64], span_id: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """For each row the first row of its trace with the same span id; trace t is rows offsets[t]:offsets[t + 1].
+
+    A hash table a trace, in the same memory: it stays in the processor's cache, where one for all rows would not.
+    """
+    first = np.empty(span_id.size, np.int64)
+    slots = np.empty(_table_size(_longest(offsets)), np.int64)
+    for trace in range(offsets.size - 1):
+        begin, end = offsets[trace], offsets[trace + 1]
+        size = _table_size(end - begin)
+        mask = np.uint64(size - 1)
+        slots[:size] = -1
+        for row in range(begin, end):
+            slot = np.int64(_mix(np.uint64(0), span_id[row]) & mask)
+            while slots[slot] >= 0 and span_id[slots[slot]] != span_id[row]:
+                slot = np.int64(np.uint64(slot + 1) & mask)
+            if slots[slot] < 0:
+                slots[slot] = row
+            first[row] = slots[slot]
+    return first
+
+
+@kernel
+def rows_in_traces(
+    offsets: NDArray[np.int64], span_id: NDArray[np.uint64], wanted: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """For each row the row of its trace with the span id `wanted`, -1 if none. Span ids of a trace are distinct."""
+    found = np.full(span_id.size, -1, np.int64)
+    slots = np.empty(_table_size(_longest(offsets)), np.int64)
+    for trace in range(offsets.size - 1):
+        begin, end = offsets[trace], offsets[trace + 1]
+        size = _table_size(end - begin)
+        mask = np.uint64(size - 1)
+        slots[:size] = -1
+        for row in range(begin, end):
+            slot = np.int64(_mix(np.uint64(0), span_id[row]) & mask)
+            while slots[slot] >= 0:
+                slot = np.int64(np.uint64(slot + 1) & mask)
+            slots[slot] = row
+        for row in range(begin, end):
+            slot = np.int64(_mix(np.uint64(0), wanted[row]) & mask)
+            while slots[slot] >= 0:
+                if span_id[slots[slot]] == wanted[row]:
+                    found[row] = slots[slot]
+                    break
+                slot = np.int64(np.uint64(slot + 1) & mask)
+    return found
+
+
+@kernel
+def _longest(offsets: NDArray[np.int64]) -> np.int64:
+    longest = np.int64(0)
+    for trace in range(offsets.size - 1):
+        longest = max(longest, offsets[trace + 1] - offsets[trace])
+    return longest
+
+
+@kernel
+def _table_size(rows: np.int64) -> int:
+    size = 4
+    while size < 2 * rows:
+        size *= 2
+    return size

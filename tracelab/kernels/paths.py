@@ -68,7 +68,7 @@ def _blocks(
 @kernel
 def _refuted(first: int, then: int, row: int, operation: NDArray[np.int32], refuted: NDArray[np.int64]) -> bool:
     """Whether many traces have shown that `then` does not wait for `first` below an operation like `row`."""
-    if refuted.size == 0:
+    if then < 0:
         return False
     key = order_key(operation[row], operation[first], operation[then])
     at = np.searchsorted(refuted, key)
@@ -95,7 +95,8 @@ def walk(
     hosts: NDArray[np.int32],
     span_id: NDArray[np.uint64],
     operation: NDArray[np.int32],
-    refuted: NDArray[np.int64],
+    refuted: NDArray[np.int64] | None,
+    room: int,
 ) -> tuple[
     NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]
 ]:
@@ -106,7 +107,10 @@ def walk(
     row, the window in which the walk went through it (equal where it did not): the path's time in it and below.
 
     `refuted` has the orders (`order_key`, sorted) that do not hold: a child whose order before the next one on the
-    path is refuted does not hold that one up, and is passed over.
+    path is refuted does not hold that one up, and is passed over. None: numba leaves the question out.
+
+    There is `room` for so many sections; a root that does not fit ends the walk, and section_offsets with it. Of
+    distinct roots each row is walked once: 2 * rows + roots is room enough.
 
     Children are sorted by end once. Each is looked at once: of a group that ends together, the one that starts first
     is taken, and all others start at or after the new cursor, so none of them can be taken later.
@@ -117,10 +121,9 @@ def walk(
     count = start_ns.size
     rows = children.copy()
     section_offsets = np.zeros(roots.size + 1, np.int64)
-    size = 2 * count + roots.size + 1
-    section_row = np.empty(size, np.int64)
-    section_start = np.empty(size, np.int64)
-    section_end = np.empty(size, np.int64)
+    section_row = np.empty(room, np.int64)
+    section_start = np.empty(room, np.int64)
+    section_end = np.empty(room, np.int64)
     path_from = np.zeros(count, np.int64)
     path_to = np.zeros(count, np.int64)
     stack = np.empty(count + 1, np.int64)
@@ -148,10 +151,13 @@ def walk(
             group_end = np.int64(0)
             while at < last and taken < 0:
                 child = rows[at]
+                passed_over = False
+                if refuted is not None:
+                    passed_over = _refuted(child, next_child[top], row, operation, refuted)
                 if (
-                    not _blocks(child, row, from_ns, to_ns, tolerance, start_ns, end_ns, kind, service, hosts)
+                    passed_over
+                    or not _blocks(child, row, from_ns, to_ns, tolerance, start_ns, end_ns, kind, service, hosts)
                     or min(end_ns[child], to_ns) > now + tolerance
-                    or (next_child[top] >= 0 and _refuted(child, next_child[top], row, operation, refuted))
                 ):
                     at += 1
                     continue
@@ -166,17 +172,25 @@ def walk(
                         child, row, from_ns, to_ns, tolerance, start_ns, end_ns, kind, service, hosts
                     ):
                         continue
-                    if next_child[top] >= 0 and _refuted(child, next_child[top], row, operation, refuted):
+                    passed_over = False
+                    if refuted is not None:
+                        passed_over = _refuted(child, next_child[top], row, operation, refuted)
+                    if passed_over:
                         continue
                     if taken < 0 or begin < taken_start or (begin == taken_start and span_id[child] < span_id[taken]):
                         taken, taken_start = child, begin
             pointer[top] = at
             section_from = from_ns if taken < 0 else group_end
             if section_from < now:
-                if sections == section_row.size:  # only where rows are walked for several roots
-                    section_row = np.concatenate((section_row, section_row))
-                    section_start = np.concatenate((section_start, section_start))
-                    section_end = np.concatenate((section_end, section_end))
+                if sections == room:
+                    return (
+                        section_offsets[: root_at + 1].copy(),
+                        section_row[:first_section].copy(),
+                        section_start[:first_section].copy(),
+                        section_end[:first_section].copy(),
+                        path_from,
+                        path_to,
+                    )
                 section_row[sections] = row
                 section_start[sections] = section_from
                 section_end[sections] = now

@@ -20,6 +20,8 @@ def warm() -> None:
     roots = np.array([0], np.int64)
     keys.first_rows(ids, ids)
     keys.rows_of(ids, ids, ids, ids)
+    keys.first_rows_in_traces(np.array([0, 3]), ids)
+    keys.rows_in_traces(np.array([0, 3]), ids, ids)
     orders.trace_changes(ids, ids)
     orders.canonical_order(service, 1, start, ids)
     trees.ring_roots(parent, start, ids)
@@ -29,7 +31,10 @@ def warm() -> None:
     trees.self_ns(start, end, offsets, children)
     hosts.skew_shifts(roots, parent, offsets, children, start, end, kind, service, no_hosts, order, 3)
     paths.walk(
-        roots, start[roots], end[roots], offsets, children, start, end, kind, service, no_hosts, ids, service, start
+        roots, start[roots], end[roots], offsets, children, start, end, kind, service, no_hosts, ids, service, start, 9
+    )
+    paths.walk(
+        roots, start[roots], end[roots], offsets, children, start, end, kind, service, no_hosts, ids, service, None, 9
     )
     factor, no_rows = np.ones(3), parent > 3
     retime.retimed_ns(order, offsets, children, start, end, kind, service, no_hosts, factor, start, no_rows, start)

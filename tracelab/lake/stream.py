@@ -29,6 +29,7 @@ from tracelab.schema import TRACE_ID
 BATCH_ROWS = 500_000
 """Large enough that a batch's fixed cost does not show, small enough for a laptop: about 150 MB."""
 _ID_BYTES = 16
+_AS_CODES = ("name", "service_name")  # texts that the analysis turns into codes anyway
 
 
 @dataclass(order=True)
@@ -102,7 +103,7 @@ def _open_all(lake: Lake, stack: ExitStack, diagnostics: Diagnostics | None) -> 
         try:
             for path in lake.segments():
                 try:
-                    files.append((path, attempt.enter_context(open_segment(path))))
+                    files.append((path, attempt.enter_context(open_segment(path, _AS_CODES))))
                 except LakeError:
                     damaged += 1
         except FileNotFoundError:
@@ -132,11 +133,10 @@ def _sweep(groups: list[_Group], columns: Sequence[str], batch_rows: int) -> Ite
         is_last = at + 1 == len(groups)
         if read < batch_rows and not is_last:
             continue
-        read, ready = 0, waiting
-        if is_last:
-            waiting = []
-        else:
-            ready, waiting = _cut(waiting, groups[at + 1].low)
+        ready, rest = (waiting, []) if is_last else _cut(waiting, groups[at + 1].low)
+        if not is_last and 2 * sum(part.num_rows for part in ready) < batch_rows:
+            continue  # segments are cut at about the same ids: a little further, much more is complete
+        read, waiting = 0, rest
         while ready:
             batch, ready = _cut(ready, _id_after(ready, batch_rows))
             if batch:
