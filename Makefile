@@ -42,6 +42,7 @@ check: lint types test ## Style, types and tests
 
 bench: setup-dev ## Measure; docs/benchmarks.md keeps the figures
 	$(BIN)/python -m benchmarks.analysis
+	$(BIN)/python -m benchmarks.lake
 
 docs: setup-dev ## Make the reference pages anew from the code
 	$(BIN)/python -m tests.support.reference

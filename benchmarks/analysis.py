@@ -8,15 +8,21 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from benchmarks.inputs import one_trace, traces
 from tests.support import slow
 from tracelab.adjusters import assemble
-from tracelab.analysis.critical_path import critical_paths
+from tracelab.analysis.cohorts import Cohort, cohort
+from tracelab.analysis.critical_path import CriticalPaths, critical_paths
+from tracelab.analysis.order import learned_orders
+from tracelab.analysis.profile import path_profile
 from tracelab.analysis.service_graph import service_graph
+from tracelab.analysis.what_if import Supposition, retimed
 from tracelab.kernels.warm import warm
 from tracelab.schema import KINDS
+from tracelab.traceset import TraceSet
 
 REPEATS = 5
 
@@ -43,6 +49,22 @@ def _measure(name: str, table: pa.Table) -> None:
     _line(f"{name}: trees from shuffled rows", rows, lambda: assemble(table))
     _line(f"{name}: critical paths of trees", rows, lambda: critical_paths(assembled))
     _line(f"{name}: service graph of trees", rows, lambda: service_graph(assembled, paths=paths))
+    _line(f"{name}: profile of paths", rows, lambda: path_profile(_fresh(assembled, paths)))
+    nobody = np.zeros(len(assembled), np.bool_)
+    _line(f"{name}: re-timing", rows, lambda: retimed(assembled, Supposition(), nobody))
+    _line(f"{name}: learned order", rows, lambda: learned_orders(assembled))
+
+
+def _fresh(assembled: TraceSet, paths: CriticalPaths) -> Cohort:
+    """A cohort whose paths are known, so that the profile alone is measured."""
+    made = cohort(assembled)
+    vars(made)["paths"] = paths
+    return made
+
+
+def _end_to_end(table: pa.Table) -> None:
+    """Stored spans to critical paths, as other tools are measured."""
+    _line("end to end: shuffled rows to critical paths", table.num_rows, lambda: critical_paths(assemble(table)))
 
 
 def _slow_twin(table: pa.Table) -> None:
@@ -73,6 +95,7 @@ def main() -> None:
     print("| what | spans | median ms | spread ms | spans/s |\n|---|---:|---:|---:|---:|")
     typical = traces(int(2000 * scale), 50)
     _measure("2,000 traces of 50", typical)
+    _end_to_end(typical)
     _slow_twin(typical)
     _measure("20,000 traces of 50", traces(int(20_000 * scale), 50))
     for shape in ("chain", "fan"):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tracelab.schema import ANALYSIS_COLUMNS, SCHEMA
 
+KINDS_OF_TRACES = 20
 START_NS = 1_700_000_000 * 10**9
 
 
@@ -48,15 +49,22 @@ def whole(table: pa.Table) -> pa.Table:
 
 
 def traces(count: int, spans: int, seed: int = 1, services: int = 12, shuffled: bool = True) -> pa.Table:
-    """`count` traces of `spans` spans: calls as CLIENT and SERVER in turn, each inside its parent."""
+    """`count` traces of `spans` spans: calls as CLIENT and SERVER in turn, each inside its parent.
+
+    Every trace is of one of `KINDS_OF_TRACES` kinds, which says the service and the name at each place in it: a system
+    has so many operations, whatever its traffic.
+    """
     chance = np.random.default_rng(seed)
+    system = np.random.default_rng(services)
     rows = count * spans
     trace = np.repeat(chance.integers(1, 2**63, count, dtype=np.uint64), spans)
     place = np.tile(np.arange(spans), count)
     parent_place = (place - 1) // 2
     start = np.zeros(rows, np.int64)
     length = np.zeros(rows, np.int64)
-    service = chance.integers(0, services, rows)
+    kind_of_trace = np.repeat(chance.integers(0, KINDS_OF_TRACES, count), spans)
+    service = system.integers(0, services, (KINDS_OF_TRACES, spans))[kind_of_trace, place]
+    name = system.integers(0, 40, (KINDS_OF_TRACES, spans))[kind_of_trace, place]
     for at in range(spans):
         here = np.flatnonzero(place == at)
         if at == 0:
@@ -76,7 +84,7 @@ def traces(count: int, spans: int, seed: int = 1, services: int = 12, shuffled: 
         "trace_id": _binary(trace[order], 16),
         "span_id": _binary(span_id[order], 8),
         "parent_span_id": _binary((parent_place + 1).astype(np.uint64)[order], 8, (place == 0)[order]),
-        "name": names[chance.integers(0, 40, rows)],
+        "name": names[name[order]],
         "kind": np.where(place % 2 == 1, 3, 2).astype(np.int8)[order],
         "start_ns": start[order],
         "duration_ns": length[order],

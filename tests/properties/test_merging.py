@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.builders import span_table
+from tests.support.builders import span, span_table
 from tests.support.strategies import broken_traces
 from tracelab.adjusters import assemble
 from tracelab.analysis import samples
@@ -22,7 +22,7 @@ from tracelab.analysis.quantiles import nearest_rank
 from tracelab.analysis.samples import RELATIVE_ERROR, merge_samples, samples_of
 from tracelab.analysis.service_graph import finish_graph, merge_graphs, service_graph, sum_graph
 from tracelab.lake import Lake, compact
-from tracelab.lake.stream import whole_traces
+from tracelab.lake.stream import read_ahead, whole_traces
 from tracelab.reporters.shapes import topology_shape
 from tracelab.schema import ANALYSIS_COLUMNS
 from tracelab.window import Window
@@ -126,6 +126,21 @@ def test_a_histogram_is_as_near_as_it_says(monkeypatch: pytest.MonkeyPatch, valu
         assert near is not None
         assert exact is not None
         assert abs(near - exact) <= RELATIVE_ERROR * exact * (1 + 1e-9) + 0.5
+
+
+def test_reading_ahead_changes_nothing_and_errors_come_through(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    for part in range(3):
+        lake.write(span_table([{**span(1, None, part, part + 5), "trace_id": f"{part + 1:032x}"}]))
+    plain = [table.num_rows for table in whole_traces(lake, ANALYSIS_COLUMNS, batch_rows=1)]
+    assert [table.num_rows for table in read_ahead(whole_traces(lake, ANALYSIS_COLUMNS, batch_rows=1))] == plain
+
+    def broken() -> Iterator[pa.Table]:
+        yield pa.table({})
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        list(read_ahead(broken()))
 
 
 def test_a_trace_larger_than_a_batch_stays_whole(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracelab.analysis.quantiles import PERCENTS
-from tracelab.kernels.groups import run_lengths
+from tracelab.kernels.groups import merge_runs, run_lengths
 
 MAX_EXACT = 32_768
 """Samples that are kept as they are: a quarter of a megabyte a side of an edge."""
@@ -82,6 +82,12 @@ def merge_samples(parts: Iterable[Samples]) -> Samples:
     exact = sum(part.size for part in parts) <= MAX_EXACT
     if not exact:
         parts = [_as_histogram(part) for part in parts]
+    weight = parts[0].weights[0]
+    if all((part.weights == weight).all() for part in parts):
+        values, counts = parts[0].values, np.ascontiguousarray(parts[0].counts)
+        for part in parts[1:]:
+            values, counts = merge_runs(values, counts, part.values, np.ascontiguousarray(part.counts))
+        return Samples(values, np.broadcast_to(weight, values.size), _slim(counts), exact)
     return _grouped(
         np.concatenate([part.values for part in parts]),
         np.concatenate([part.weights for part in parts]),

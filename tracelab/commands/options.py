@@ -114,14 +114,14 @@ class Source:
         What is odd about the source is added to `diagnostics`.
         """
         from tracelab.adjusters import assemble
-        from tracelab.lake.stream import whole_traces
+        from tracelab.lake.stream import read_ahead, whole_traces
         from tracelab.schema import ANALYSIS_COLUMNS
 
         if self.files:
             yield assemble(read_files(self.files, diagnostics), self.skew_correction)
             return
         since_ns, until_ns = self.window.since_ns, self.window.until_ns
-        for table in whole_traces(self.lake(), ANALYSIS_COLUMNS, since_ns, until_ns, diagnostics):
+        for table in read_ahead(whole_traces(self.lake(), ANALYSIS_COLUMNS, since_ns, until_ns, diagnostics)):
             yield assemble(table, self.skew_correction)
 
     def whole_trace(self, traces: TraceSet, trace_id: bytes) -> Any:

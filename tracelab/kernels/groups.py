@@ -44,3 +44,26 @@ def run_lengths(ordered: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[
             counts[runs] = 1
             runs += 1
     return values[:runs].copy(), counts[:runs].copy()
+
+
+@kernel
+def merge_runs(
+    values: NDArray[np.int64], counts: NDArray[np.int64], others: NDArray[np.int64], other_counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(distinct values, how often each comes) of two such lists, each in ascending order."""
+    merged = np.empty(values.size + others.size, np.int64)
+    merged_counts = np.empty(values.size + others.size, np.int64)
+    one, other, end = 0, 0, 0
+    while one < values.size or other < others.size:
+        if other >= others.size or (one < values.size and values[one] < others[other]):
+            merged[end], merged_counts[end] = values[one], counts[one]
+            one += 1
+        elif one >= values.size or others[other] < values[one]:
+            merged[end], merged_counts[end] = others[other], other_counts[other]
+            other += 1
+        else:
+            merged[end], merged_counts[end] = values[one], counts[one] + other_counts[other]
+            one += 1
+            other += 1
+        end += 1
+    return merged[:end].copy(), merged_counts[:end].copy()

@@ -40,7 +40,7 @@ def warm() -> None:
     retime.retimed_ns(order, offsets, children, start, end, kind, service, no_hosts, factor, start, no_rows, start)
     siblings.sibling_orders(offsets, children, start, end, service, no_rows)
     groups.first_in_group(parent, order, 3)
-    groups.run_lengths(start)
+    groups.merge_runs(*groups.run_lengths(start), start, end)
     groups.sums(order, start, 3)
     node, _, _ = call_paths.merge_call_paths(order, parent, service, parent < 3)
     call_paths.traces_of(node, service, 2)

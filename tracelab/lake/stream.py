@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,15 @@ def whole_traces(
             if alone.num_rows:
                 yield alone
         yield from _linked_batches(groups, columns, together, -(-held_back // batch_rows), batch_rows)
+
+
+def read_ahead(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same batches, the next one read in a thread while one is worked on: decoding Parquet needs no interpreter."""
+    with ThreadPoolExecutor(1, "read-ahead") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 def _linked_batches(
