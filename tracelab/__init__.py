@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from tracelab.analysis.service_graph import merge_graphs as merge_graphs
     from tracelab.analysis.service_graph import service_graph as service_graph
     from tracelab.analysis.service_graph import sum_graph as sum_graph
+    from tracelab.analysis.skew import ClockSkew as ClockSkew
+    from tracelab.analysis.skew import clock_skews as clock_skews
     from tracelab.analysis.slow import SlowExplanation as SlowExplanation
     from tracelab.analysis.slow import explain_cohorts as explain_cohorts
     from tracelab.analysis.slow import explain_slow as explain_slow
@@ -100,6 +102,7 @@ _WHERE = {
     "tracelab.analysis.what_if": ("Supposition", "WhatIf", "what_if"),
     "tracelab.analysis.suspects": ("Suspect",),
     "tracelab.analysis.structure": ("Impact", "Structure", "impact_of", "structure"),
+    "tracelab.analysis.skew": ("ClockSkew", "clock_skews"),
     "tracelab.analysis.slow": ("SlowExplanation", "explain_cohorts", "explain_slow"),
     "tracelab.analysis.profile": ("PathProfile", "finish_profile", "path_profile", "sum_profile"),
     "tracelab.analysis.order": ("LearnedOrders", "Order", "learned_orders"),

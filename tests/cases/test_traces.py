@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tests.support.builders import span_table
+from tests.support.builders import span, span_table
 from tests.support.draw import MS, draw
 from tracelab.adjusters import assemble
 from tracelab.analysis.critical_path import critical_paths
 from tracelab.analysis.journey import journey
 from tracelab.analysis.service_graph import service_graph
+from tracelab.analysis.skew import clock_skews
 from tracelab.analysis.summaries import Search, trace_summaries
 from tracelab.window import Window
 
@@ -95,3 +96,23 @@ def test_services_without_a_name_are_one_node() -> None:
         ("user:user", "web", 1),
         ("web", "unknown_service", 2),
     ]
+
+
+def test_skew_says_which_hosts_disagree_and_by_how_much() -> None:
+    """Two calls between hosts a and b: b's clock is 5 and 7 ms behind; what is below on b moves along."""
+    spans = [span(1, None, 0, 100 * MS, "web", kind="SERVER", resource={"host.name": "a"})]
+    for number, behind in ((2, 5), (5, 7)):
+        start = 10 * number * MS
+        spans += [
+            span(number, 1, start, start + 9 * MS, "web", kind="CLIENT", resource={"host.name": "a"}),
+            span(number + 1, number, start - behind * MS, start + (4 - behind) * MS, "api", kind="SERVER",
+                 resource={"host.name": "b"}),
+            span(number + 2, number + 1, start - behind * MS + 10, start - behind * MS + 20, "api",
+                 resource={"host.name": "b"}),
+        ]  # fmt: skip
+    traces = assemble(span_table(spans))
+    (skew,) = clock_skews(traces)
+    assert (skew.client, skew.server, skew.client_host, skew.server_host) == ("web", "api", "a", "b")
+    assert (skew.calls, skew.spans, skew.least_ns, skew.most_ns) == (2, 4, 5 * MS, 7 * MS)
+    assert skew.examples[0][1] == f"{6:016x}"
+    assert clock_skews(assemble(span_table(spans), skew_correction=False)) == ()

@@ -23,6 +23,7 @@ from tracelab.analysis.findings import Example, Finding, Findings
 from tracelab.analysis.missing_edge import Cause, EdgeExplanation, SpanRef
 from tracelab.analysis.profile import EdgeShare, OperationShare, PathProfile
 from tracelab.analysis.service_graph import service_graph
+from tracelab.analysis.skew import ClockSkew
 from tracelab.analysis.slow import GapPart, SlowExplanation
 from tracelab.analysis.structure import Impact, Spread, Structure
 from tracelab.analysis.summaries import trace_summaries
@@ -79,9 +80,9 @@ def test_every_json_key_is_described() -> None:
 
 
 ANSWERS = (
-    CallsPerTrace, Cause, CompletionPaths, Durations, EdgeExplanation, Example, Figure, Finding, Findings, GapPart,
-    Impact, EdgeShare, OperationShare, PathProfile, SlowExplanation, AttributeLift, SpanRef, Spread, Structure,
-    Suspect, WhatIf,
+    CallsPerTrace, Cause, ClockSkew, CompletionPaths, Durations, EdgeExplanation, Example, Figure, Finding,
+    Findings, GapPart, Impact, EdgeShare, OperationShare, PathProfile, SlowExplanation, AttributeLift,
+    SpanRef, Spread, Structure, Suspect, WhatIf,
 )  # fmt: skip
 
 

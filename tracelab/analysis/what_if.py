@@ -50,7 +50,6 @@ class WhatIf:
     Attributes:
         spans: how many spans the supposition is about; affected: how many requests take another time
         saved_ns: per request, on average; negative if they would take longer
-        services: mean time that each root service would save, by how much it is
     """
 
     requests: int

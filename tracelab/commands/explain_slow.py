@@ -17,7 +17,7 @@ from tracelab.errors import UsageError
     "--slow", type=click.IntRange(1, 100), default=99, show_default=True, help="Slow: from this percentile on."
 )
 @click.option("--typical", default="25-75", show_default=True, help="Typical: between these percentiles.")
-@where_option("--slow-where", "Slow are the traces with KEY=VALUE, whatever they took …")
+@where_option("--slow-where", "Slow are the traces with KEY=VALUE, whatever they took … [default: all others]")
 @where_option("--typical-where", "… and typical those with KEY=VALUE. [default: all others]")
 def command(
     src: Source,
@@ -48,11 +48,13 @@ def command(
     search = chosen_search(where, src.service, operation)
     everything = cohort(traces, src.window, search)
     if slow_where or typical_where:
-        one = cohort(traces, src.window, chosen_search((*where, *slow_where), src.service, operation))
-        other = everything
-        if typical_where:
-            other = cohort(traces, src.window, chosen_search((*where, *typical_where), src.service, operation))
-        answer = explain_cohorts(one, other.without(one))
+        one, other = (
+            cohort(traces, src.window, chosen_search((*where, *words), src.service, operation)) if words else None
+            for words in (slow_where, typical_where)
+        )
+        if one is None:
+            one = everything.without(other or everything)
+        answer = explain_cohorts(one, (other or everything).without(one))
     else:
         answer = explain_slow(everything, slow, _percentiles(typical))
     if as_json:

@@ -10,9 +10,11 @@ from tracelab.analysis.completion import CompletionPaths
 from tracelab.analysis.critical_path import CriticalPaths
 from tracelab.analysis.order import LearnedOrders, Order
 from tracelab.analysis.service_graph import Edge, Latency, ServiceGraph
+from tracelab.analysis.skew import clock_skews
 from tracelab.analysis.summaries import TraceSummary
 from tracelab.codecs.values import NO_ATTRIBUTES, Attributes, plain_items, to_otlp_json
 from tracelab.diagnostics import DIAGNOSTICS, Diagnostics
+from tracelab.reporters.plain import plain
 from tracelab.schema import KINDS, STATUS_CODES
 from tracelab.traceset import TraceSet
 from tracelab.window import Window
@@ -35,6 +37,7 @@ def critical_path_shape(paths: CriticalPaths, root_ats: Iterable[int]) -> dict[s
     """`{"traces": [...]}`, an entry per root, sections in time order."""
     return {
         "traces": [_path_shape(paths, at) for at in root_ats],
+        "clock_skew": plain(clock_skews(paths.traces)),
         "diagnostics": diagnostics_shape(paths.traces.diagnostics),
     }
 
@@ -196,6 +199,7 @@ def trace_shape(paths: CriticalPaths) -> dict[str, Any]:
             for detail, depth, row in zip(details, depths.tolist(), rows.tolist(), strict=True)
         ],
         "critical_path": critical_path_shape(paths, range(paths.roots.size))["traces"],
+        "clock_skew": plain(clock_skews(traces)),
         "diagnostics": diagnostics_shape(traces.diagnostics),
     }
 

@@ -12,10 +12,12 @@ from rich.text import Text
 from tracelab.analysis.critical_path import CriticalPaths
 from tracelab.analysis.journey import Journey, journey
 from tracelab.analysis.service_graph import Edge, ServiceGraph
+from tracelab.analysis.skew import clock_skews
 from tracelab.analysis.summaries import TraceSummary
 from tracelab.diagnostics import DIAGNOSTICS, Diagnostics
 from tracelab.schema import KINDS, STATUS_ERROR
 from tracelab.times import count_text, duration_text, percent_text, rate_text, time_text
+from tracelab.traceset import TraceSet
 
 BAR_CELLS = 40
 MAX_TREE_ROWS = 500
@@ -124,6 +126,19 @@ def journey_table(trip: Journey) -> RenderableType:
     return table
 
 
+def skew_lines(traces: TraceSet) -> list[RenderableType]:
+    """Which hosts' clocks disagree, and what was done about it."""
+    return [
+        Text(
+            f"clock skew: {clean(skew.server)} on {clean(skew.server_host, 40)} moved by "
+            f"{duration_text(skew.least_ns)} to {duration_text(skew.most_ns)} to fit the calls of {clean(skew.client)} "
+            f"on {clean(skew.client_host, 40)} ({skew.calls:,} calls, {skew.spans:,} spans)",
+            style="yellow",
+        )
+        for skew in clock_skews(traces)
+    ]
+
+
 def path_report(paths: CriticalPaths, root_ats: Iterable[int], plain: CriticalPaths | None = None) -> RenderableType:
     """For each root: its journey and its sections in time order; and beside it the plain path, where it differs."""
     parts: list[RenderableType] = []
@@ -134,7 +149,7 @@ def path_report(paths: CriticalPaths, root_ats: Iterable[int], plain: CriticalPa
         parts += [journey_table(trip), _sections_table(paths, at), Text("")]
         if plain is not None and _sections(plain, at) != _sections(paths, at):
             parts += [Text("by times alone it would be", style="dim"), _sections_table(plain, at), Text("")]
-    return Group(*parts)
+    return Group(*parts, *skew_lines(paths.traces))
 
 
 def _sections(paths: CriticalPaths, at: int) -> list[tuple[int, int]]:
@@ -186,7 +201,7 @@ def trace_report(paths: CriticalPaths) -> RenderableType:
         parts.append(Text(f"… {rows.size - MAX_TREE_ROWS:,} more spans (--json has them all)", style="dim"))
     for at in range(min(paths.roots.size, 5)):
         parts += [Text(""), journey_table(journey(paths, at))]
-    return Group(*parts)
+    return Group(*parts, *skew_lines(traces))
 
 
 def _span_label(paths: CriticalPaths, row: int, depth: int) -> Text:
