@@ -127,3 +127,17 @@ def test_labelled_faults(fault: dict[str, Any]) -> None:
         suspects = compare(base, cohort(assemble(minute(FOLDER.parent / file)))).suspects
         assert suspects[0].service_name == fault["service"]
         assert suspects[0].score > 2 * suspects[1].score  # and not by a hair
+
+
+def test_half_a_minute_is_enough() -> None:
+    """Random halves of the labelled minutes: a few calls to the injected service are enough to name it."""
+    if not faults():
+        pytest.skip("no shared test data at ../shared/traces/csv")
+    right = []
+    for fault in faults():
+        base = assemble(minute(FOLDER.parent / fault["baseline"]))
+        other = assemble(minute(FOLDER.parent / fault["files"][-1]))
+        for seed in range(5):
+            found = compare(halves(base, seed)[0], halves(other, seed)[0]).suspects
+            right.append(bool(found) and found[0].service_name == fault["service"])
+    assert sum(right) >= 0.9 * len(right)

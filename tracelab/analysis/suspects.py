@@ -24,8 +24,11 @@ from tracelab.times import duration_text
 F64 = NDArray[np.float64]
 _Operation = tuple[str, str | None]
 _Edge = tuple[str, str]
+_Samples = tuple[F64, F64]
+"""All values, and the mean of each trace's."""
 _Key = TypeVar("_Key", _Operation, _Edge)
 _CALLER_PART = 0.9  # a gap on a lone edge is the callee's rather than the caller's: accepting is part of it
+_FAR = 3.0  # times the largest value seen before
 _WORTH_A_WORD = 0.05  # of a suspect's score: less is not in `why`
 
 
@@ -70,7 +73,8 @@ def find_suspects(base: Cohort, other: Cohort) -> list[Suspect]:
     if base.size == 0 or other.size == 0:
         return []
     own = _excesses(_own_times(base), _own_times(other), other.size)
-    gaps = _excesses(_gaps(base), _gaps(other), other.size)
+    gaps_before, gaps_after = _gaps(base), _gaps(other)
+    gaps = _excesses(_with_lone_callers(gaps_before, gaps_after), gaps_after, other.size)
     failures = _failure_excesses(base, other)
     typical = max(float(np.mean(base.root_ns)), 1.0)
     names = {key[0] for key in own} | {end for edge in gaps for end in edge} | set(failures)
@@ -79,7 +83,7 @@ def find_suspects(base: Cohort, other: Cohort) -> list[Suspect]:
     return sorted(likely, key=lambda suspect: (-suspect.score, suspect.service_name))
 
 
-def _own_times(cohort: Cohort) -> dict[tuple[str, str | None], tuple[F64, F64]]:
+def _own_times(cohort: Cohort) -> dict[tuple[str, str | None], _Samples]:
     times, traces = cohort.times, cohort.traces
     chosen = cohort.rows[times.request_row]
     rows = times.request_row[chosen]
@@ -88,7 +92,7 @@ def _own_times(cohort: Cohort) -> dict[tuple[str, str | None], tuple[F64, F64]]:
     return {(service_node_name(operations[code][0]), operations[code][1]): samples for code, samples in grouped.items()}
 
 
-def _gaps(cohort: Cohort) -> dict[tuple[str, str], tuple[F64, F64]]:
+def _gaps(cohort: Cohort) -> dict[tuple[str, str], _Samples]:
     times, calls = cohort.times, cohort.calls
     trace = cohort.call_trace[times.call]
     chosen = trace >= 0
@@ -98,9 +102,7 @@ def _gaps(cohort: Cohort) -> dict[tuple[str, str], tuple[F64, F64]]:
     return {(nodes[key // len(nodes)].id, nodes[key % len(nodes)].id): samples for key, samples in grouped.items()}
 
 
-def _grouped(
-    keys: NDArray[np.int64], trace: NDArray[np.int64], values: NDArray[np.int64]
-) -> dict[int, tuple[F64, F64]]:
+def _grouped(keys: NDArray[np.int64], trace: NDArray[np.int64], values: NDArray[np.int64]) -> dict[int, _Samples]:
     """Per key (all its values, the mean of each trace's)."""
     if keys.size == 0:
         return {}
@@ -116,19 +118,30 @@ def _grouped(
     return found
 
 
-def _excesses(
-    base: Mapping[_Key, tuple[F64, F64]], other: Mapping[_Key, tuple[F64, F64]], traces: int
-) -> dict[_Key, _Excess]:
+def _excesses(base: Mapping[_Key, _Samples], other: Mapping[_Key, _Samples], traces: int) -> dict[_Key, _Excess]:
     """Per key that both have: the means' difference, a few wild values cut, for each call of the other cohort."""
+    everything = np.concatenate([np.zeros(0), *(means for _, means in base.values())])
     found = {}
     for key in base.keys() & other.keys():
         (before, before_means), (after, after_means) = base[key], other[key]
         chance, p_value = superiority(before_means, after_means)
+        if after_means.min() > _FAR * before.max():  # of few values only their size can tell
+            p_value = min(p_value, superiority(everything, after_means)[1])
         limit = np.quantile(np.concatenate([before, after]), 0.98, method="higher")
         each = float(np.minimum(after, limit).mean() - np.minimum(before, limit).mean())
         grew = each > 0 and chance > 0.5
         found[key] = _Excess(each * after.size / traces if grew else 0.0, each, after.size, p_value if grew else 1.0)
     return found
+
+
+def _with_lone_callers(base: Mapping[_Edge, _Samples], other: Mapping[_Edge, _Samples]) -> dict[_Edge, _Samples]:
+    """The base's gaps; a caller that did not call there before is held against those who did."""
+    filled = dict(base)
+    for edge in other.keys() - base.keys():
+        same = [samples for (_, server), samples in base.items() if server == edge[1]]
+        if same:
+            filled[edge] = np.concatenate([all_ for all_, _ in same]), np.concatenate([means for _, means in same])
+    return filled
 
 
 def _failure_excesses(base: Cohort, other: Cohort) -> dict[str, _Excess]:
