@@ -39,7 +39,7 @@ def test_explain_slow(ask: Callable[..., Any]) -> None:
     assert sum(part["gap_ns"] for part in answer["parts"]) == pytest.approx(answer["gap_ns"], abs=1e-3)
     assert answer["few"]
     checkouts = ask("explain-slow", "--slow-where", "http.route=/checkout")
-    assert any(lift["value"] == "/checkout" for lift in checkouts["attributes"])
+    assert any((lift["key"], lift["value"]) == ("http.route", "/checkout") for lift in checkouts["attributes"])
 
 
 def test_calls_per_trace_agree_with_the_topology(ask: Callable[..., Any]) -> None:

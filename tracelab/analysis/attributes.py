@@ -14,6 +14,10 @@ from tracelab.traceset import TraceSet
 Bools = NDArray[np.bool_]
 _MOST_VALUES = 200  # of one key; beyond it every request has its own, and none of them says anything
 _MIN_TRACES = 3
+_TELLING = (
+    "service.version", "http.route", "rpc.method", "messaging.destination", "db.collection", "error.type",
+    "http.response.status_code", "http.request.method", "deployment.", "host.", "k8s.", "cloud.",
+)  # fmt: skip
 SURE = 0.05
 
 
@@ -62,11 +66,11 @@ def attribute_lifts(traces: TraceSet, slow: Bools, typical: Bools, limit: int = 
     lifts = []
     for (counts, pairs), p_value, q_value in zip(grouped.items(), p_values, false_discovery(p_values), strict=True):
         hits, usual, _ = counts
-        (key, value), *others = sorted(pairs)
+        (key, value), *others = sorted(pairs, key=lambda pair: (_rank(pair[0]), pair))
         difference, low, high = difference_of_proportions((usual, sizes[0]), (hits, sizes[1]))
         support, typical_support = hits / sizes[1], usual / sizes[0]
         lift = support / typical_support if typical_support else None
-        same = tuple(f"{name}={text}" for name, text in others[:8])
+        same = tuple(f"{name}={text}" for name, text in others[:12])
         if difference > 0 and q_value <= SURE:
             lifts.append(
                 AttributeLift(
@@ -76,6 +80,11 @@ def attribute_lifts(traces: TraceSet, slow: Bools, typical: Bools, limit: int = 
     return tuple(sorted(lifts, key=lambda lift: (lift.q_value, -(lift.support - lift.typical_support), lift.key)))[
         :limit
     ]
+
+
+def _rank(key: str) -> int:
+    """Of attributes that the same traces have, those that people act on are named first."""
+    return next((rank for rank, start in enumerate(_TELLING) if key.startswith(start)), len(_TELLING))
 
 
 def _counts(traces: TraceSet, column: str, slow: Bools, typical: Bools) -> dict[tuple[str, str], tuple[int, int, int]]:
