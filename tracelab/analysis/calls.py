@@ -76,8 +76,13 @@ class Calls:
 
     @property
     def seen_row(self) -> I64:
-        """[c] the client's row, else the server's."""
+        """[c] the client's row, else the server's; -1 where neither side has a latency."""
         return np.where(self.client_row >= 0, self.client_row, self.server_row)
+
+    @property
+    def any_row(self) -> I64:
+        """[c] the client's row, else the request's: there is always one."""
+        return np.where(self.client_row >= 0, self.client_row, self.request_row)
 
     @property
     def diagnostics(self) -> Diagnostics:
@@ -328,8 +333,9 @@ def _finish(
     if doubtful.size:
         status = np.array([status or 0 for status in traces.values("http_status_code", client_row[doubtful])])
         client_error[doubtful[(status >= 400) & (status < 500)]] = False
-    seen = np.where(client_row >= 0, client_row, server_row)
-    counted = np.where(server_row >= 0, server_row, client_row)
+    # a CLIENT that is the first span of its service is a request, but nobody's latency: it still has a start
+    seen = np.where(client_row >= 0, client_row, request_row)
+    counted = np.where(request_row >= 0, request_row, client_row)
     calls = Calls(
         traces=traces,
         nodes=tuple(nodes.nodes),

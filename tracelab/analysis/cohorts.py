@@ -62,8 +62,7 @@ class Cohort:
     @cached_property
     def call_trace(self) -> I64:
         """[c] number of each call's trace among the chosen, -1 for calls of others."""
-        seen = self.calls.seen_row
-        seen = np.where(seen >= 0, seen, self.calls.request_row)
+        seen = self.calls.any_row
         return self.number[self.traces.trace[seen]] if seen.size else seen
 
     @cached_property

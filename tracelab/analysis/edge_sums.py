@@ -127,9 +127,10 @@ class _Columns:
         self.failed = self.failed_client | self.failed_server
         self.client_once = first_in_group(edge, self.client_row, len(traces))
         self.client_ns, self.server_ns = duration[self.client_row], duration[self.server_row]
-        seen = np.where(self.client_row >= 0, self.client_row, self.server_row)
+        seen = calls.any_row[rows]
         self.seen_ns, self.seen_trace = duration[seen], traces.trace[seen]
-        reached = np.where(self.server_row >= 0, self.server_row, self.client_row)
+        request_row = calls.request_row[rows]
+        reached = np.where(request_row >= 0, request_row, self.client_row)
         on_path = paths.path_to_ns[reached] - paths.path_from_ns[reached]
         self.path_ns = np.where(first_in_group(edge, reached, len(traces)), on_path, 0)
         self.errors = _error_counts(calls, rows, edge, self.failed)
@@ -178,19 +179,15 @@ class _Columns:
     def _slowest(self, duration: I64, trace: NDArray[np.int32]) -> tuple[tuple[int, str], ...]:
         """The traces of the longest calls: of a few at first, of all where those are too few traces."""
         enough = 8 * EXEMPLARS
-        while True:
-            if duration.size > enough:
-                least = np.partition(duration, duration.size - enough)[duration.size - enough]
-                at = np.flatnonzero(duration >= least)
-            else:
-                at = np.arange(duration.size)
-            entries = [(-ns, number) for ns, number in zip(duration[at].tolist(), trace[at].tolist(), strict=True)]
-            numbers = dict.fromkeys(number for _, number in sorted(entries))  # numbers ascend with the ids
-            if len(numbers) >= EXEMPLARS or duration.size <= enough:
-                break
-            enough *= 64
-        return _first_distinct([(ns, self.traces.trace_id(number)) for ns, number in sorted(entries) if number in
-                                set(list(numbers)[:EXEMPLARS])])  # fmt: skip
+        at = np.arange(duration.size)
+        if duration.size > enough:
+            least = np.partition(duration, duration.size - enough)[duration.size - enough]
+            some = np.flatnonzero(duration >= least)
+            at = some if some.size < 4 * enough and len(set(trace[some].tolist())) >= EXEMPLARS else at
+        order = at[np.lexsort((trace[at], -duration[at]))]
+        _, first = np.unique(trace[order], return_index=True)  # trace numbers ascend with the ids
+        chosen = order[np.sort(first)[:EXEMPLARS]]
+        return tuple((-int(duration[row]), self.traces.trace_id(int(trace[row]))) for row in chosen)
 
 
 def _error_counts(

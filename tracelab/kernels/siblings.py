@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tracelab.kernels.compile import kernel
 from tracelab.kernels.paths import order_key, tolerance_ns
 
-_MOST_SIBLINGS = 64  # pairs are looked at one by one; of more siblings only those that are close in time
+_NEAR, _MANY, _NEAREST = 64, 1_000, 8  # pairs are looked at one by one: of many siblings only those close in time
 
 
 @kernel
@@ -40,11 +40,12 @@ def sibling_orders(
         some = some[np.argsort(start_ns[some], kind="mergesort")]
         tolerance = tolerance_ns(end_ns[row] - start_ns[row])
         lone = _lone(operation[some])
+        near = _NEAR if some.size <= _MANY else _NEAREST
         for at in range(some.size):
             one = some[at]
             if start_ns[one] >= end_ns[one]:
                 continue
-            for other_at in range(at + 1, min(some.size, at + _MOST_SIBLINGS)):
+            for other_at in range(at + 1, min(some.size, at + near)):
                 other = some[other_at]
                 if start_ns[other] >= end_ns[other]:
                     continue
