@@ -41,7 +41,6 @@ def command(
     from tracelab.analysis.order import learned_orders
     from tracelab.analysis.summaries import Search, trace_summaries
     from tracelab.errors import InputError
-    from tracelab.reporters.answers import orders_report
     from tracelab.reporters.shapes import critical_path_shape, learned_path_shape
     from tracelab.reporters.terminal import diagnostics_table, path_report, print_report
 
@@ -65,6 +64,8 @@ def command(
         if as_json:
             print_json(learned_path_shape(by_order, paths, learned, root_ats.tolist()))
         else:
+            from tracelab.reporters.answers import orders_report
+
             print_report(orders_report(learned))
             print_report(path_report(by_order, root_ats.tolist(), plain=paths))
             print_report(diagnostics_table(traces.diagnostics))
