@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracelab.analysis.critical_path import CriticalPaths, critical_paths
 from tracelab.errors import InputError
 from tracelab.kernels.siblings import sibling_orders
 from tracelab.traceset import I64, TraceSet
@@ -86,9 +85,3 @@ def learned_orders(traces: TraceSet) -> LearnedOrders:
     ]  # fmt: skip
     # what no trace ever showed needs no refutation
     return LearnedOrders(tuple(order for order in orders if order.support), distinct[counts_against > 0])
-
-
-def learned_paths(traces: TraceSet) -> tuple[CriticalPaths, LearnedOrders]:
-    """Critical paths by learned order, and the orders."""
-    learned = learned_orders(traces)
-    return critical_paths(traces, learned.refuted), learned

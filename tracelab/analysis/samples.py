@@ -43,11 +43,6 @@ class Samples:
         """How many samples, whatever their weights."""
         return int(self.counts.sum())
 
-    @property
-    def total(self) -> float:
-        """The sum of the weights."""
-        return float((self.weights * self.counts).sum())
-
     def percentiles(self, percents: Sequence[int] = PERCENTS) -> list[int | None]:
         """Per percent p the smallest value that at least p % of the weight does not exceed; None without samples."""
         if self.values.size == 0:
