@@ -137,7 +137,9 @@ def _unnamed_clients(traces: TraceSet, calls: Calls) -> Bools:
 
 def _unseen(facts: _Facts) -> list[Cause]:
     causes = []
-    if not facts.by_server.any():
+    inferred = {node.id for node in facts.calls.nodes if node.virtual}  # users, databases: nobody expects their spans
+    there = ", ".join(sorted(service_node_name(name) for name in facts.traces.services)[:12])
+    if not facts.by_server.any() and facts.server not in inferred:
         rows = np.flatnonzero(facts.unanswered)
         names = sorted({facts.calls.nodes[code].id for code in facts.calls.server[_calls_of(facts, rows)]})
         towards = f"; they name {', '.join(names[:5])}" if names else ""
@@ -147,17 +149,18 @@ def _unseen(facts: _Facts) -> list[Cause]:
                 f"{facts.server} has no span there. {rows.size:,} client spans of {facts.client} have no "
                 f"answer{towards}.",
                 f"Instrument {facts.server}, and check that its exporter reaches the collector and that its "
-                "service.name is the one you expect.",
+                f"service.name is the one you expect (there are: {there}).",
                 facts.examples(rows),
             )
         )  # fmt: skip
-    if not facts.by_client.any():
+    if not facts.by_client.any() and facts.client not in inferred:
         rows = np.flatnonzero(facts.by_server & (facts.traces.parent_row < 0))
         causes.append(
             Cause(
                 "caller_not_seen", max(int(rows.size), 1),
                 f"{facts.client} has no span there. {rows.size:,} spans of {facts.server} begin a trace.",
-                f"Instrument {facts.client}; without its spans a call to {facts.server} is a user's, or an orphan.",
+                f"Instrument {facts.client} (there are: {there}); without its spans a call to {facts.server} is a user's, "
+                "or an orphan.",
                 facts.examples(rows),
             )
         )  # fmt: skip
