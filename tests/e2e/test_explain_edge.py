@@ -64,10 +64,15 @@ def test_sampled_away(broken_shop: Path) -> None:
 
 
 def test_nothing_is_wrong(demo_run: DemoRun) -> None:
-    for client, server in (("gateway", "orders"), ("orders", "payment"), ("product-api", "inventory")):
+    edges = [("gateway", "orders"), ("orders", "payment"), ("product-api", "inventory"), ("user:user", "gateway")]
+    for client, server in edges:
         assert (
             not {"lost_context", "wrong_kind", "sampled_away"} & causes(client, server, "--lake", demo_run.lake).keys()
         )
+
+
+def test_nobody_expects_a_databases_spans(demo_run: DemoRun) -> None:
+    assert causes("inventory", "database:sqlite/inventory.db", "--lake", demo_run.lake) == {}
 
 
 @pytest.fixture

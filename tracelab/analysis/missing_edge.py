@@ -107,6 +107,8 @@ class _Facts:
         self.unanswered[calls.client_row[lonely]] = True
         self.unanswered |= _unnamed_clients(traces, calls)
         self.unanswered &= self.by_client
+        # users, databases, queues: nobody expects spans of theirs
+        self.inferred = {node.id for node in calls.nodes if node.virtual}
         self.newest = int(traces.raw_start_ns[~traces.is_placeholder].max()) if len(traces) else 0
         self.counts = adjusted_counts(traces)[0]
 
@@ -137,9 +139,8 @@ def _unnamed_clients(traces: TraceSet, calls: Calls) -> Bools:
 
 def _unseen(facts: _Facts) -> list[Cause]:
     causes = []
-    inferred = {node.id for node in facts.calls.nodes if node.virtual}  # users, databases: nobody expects their spans
     there = ", ".join(sorted(service_node_name(name) for name in facts.traces.services)[:12])
-    if not facts.by_server.any() and facts.server not in inferred:
+    if not facts.by_server.any() and facts.server not in facts.inferred:
         rows = np.flatnonzero(facts.unanswered)
         names = sorted({facts.calls.nodes[code].id for code in facts.calls.server[_calls_of(facts, rows)]})
         towards = f"; they name {', '.join(names[:5])}" if names else ""
@@ -153,14 +154,14 @@ def _unseen(facts: _Facts) -> list[Cause]:
                 facts.examples(rows),
             )
         )  # fmt: skip
-    if not facts.by_client.any() and facts.client not in inferred:
+    if not facts.by_client.any() and facts.client not in facts.inferred:
         rows = np.flatnonzero(facts.by_server & (facts.traces.parent_row < 0))
         causes.append(
             Cause(
                 "caller_not_seen", max(int(rows.size), 1),
                 f"{facts.client} has no span there. {rows.size:,} spans of {facts.server} begin a trace.",
-                f"Instrument {facts.client} (there are: {there}); without its spans a call to {facts.server} is a user's, "
-                "or an orphan.",
+                f"Instrument {facts.client} (there are: {there}); without its spans a call to {facts.server} is a "
+                "user's, or an orphan.",
                 facts.examples(rows),
             )
         )  # fmt: skip
@@ -256,7 +257,7 @@ def _missing_parents(facts: _Facts) -> list[Cause]:
     parent = traces.parent_row
     orphans = np.flatnonzero(facts.by_server & (parent >= 0) & traces.is_placeholder[parent])
     late = orphans[traces.raw_start_ns[orphans] > facts.newest - LATE_NS]
-    unanswered = _calls_to_server(facts)
+    unanswered = _calls_to_server(facts) if facts.server not in facts.inferred else np.zeros(0, np.int64)
     unanswered = unanswered[traces.status_code[unanswered] != STATUS_ERROR]  # nobody may have been there to answer
     fresh = unanswered[traces.raw_start_ns[unanswered] > facts.newest - LATE_NS]
     causes = []
