@@ -67,7 +67,7 @@ def what_if_report(answer: WhatIf) -> RenderableType:
     return Group(
         Text(
             f"{answer.spans:,} spans of {answer.requests:,} requests; {answer.affected:,} would take another time, "
-            f"{duration_text(answer.saved_ns)} less on average"
+            f"{duration_text(abs(answer.saved_ns))} {'less' if answer.saved_ns >= 0 else 'more'} on average"
         ),
         table,
     )
