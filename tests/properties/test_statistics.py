@@ -102,7 +102,6 @@ def test_the_same_minute_twice_is_hardly_ever_news() -> None:
 
 
 def test_a_service_that_is_slower_is_found_whatever_the_seed() -> None:
-    made = make_traces(300, 12, seed=5)
     for seed in range(5):
         made = make_traces(300, 12, seed=seed)
         slower = _slowed(made, "service-03", 1.6)

@@ -31,6 +31,8 @@ from tracelab.schema import STATUS_ERROR
 from tracelab.traceset import I64
 
 MAX_FALSE_ALARMS = 0.05
+FEWEST_TRACES = 5
+"""A cohort of fewer has no spread to speak of: a change of its means is never news."""
 F64 = NDArray[np.float64]
 _Name = tuple[str | None, ...]
 
@@ -214,7 +216,7 @@ def _mean(base: F64, other: F64, sizes: tuple[int, int]) -> Figure:
         for values, size in ((base, sizes[0]), (other, sizes[1]))
     )
     spread = math.sqrt(max(spread_one, 0) + max(spread_two, 0))
-    enough = min(sizes) >= 5  # of fewer the spread is anybody's guess
+    enough = min(sizes) >= FEWEST_TRACES
     p_value = 1.0 if spread == 0 or not enough else two_sided_p((two - one) / spread)
     half = Z95 * spread
     return Figure(one, two, two - one, two - one - half, two - one + half, p_value, test="Welch, per trace")

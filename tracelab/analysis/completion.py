@@ -19,8 +19,6 @@ from tracelab.diagnostics import Diagnostics
 from tracelab.schema import CONSUMER, PRODUCER
 from tracelab.traceset import I64, TraceSet
 
-_MOST_STEPS = 1_000  # effects of effects: a ring of messages that cause each other ends here
-
 
 @dataclass(frozen=True)
 class CompletionSection:
@@ -158,10 +156,12 @@ def _plan(effects: _Effects, root: int) -> _Plan:
     walks: list[tuple[int, int, int]] = []
     queues: list[CompletionSection] = []
     until = completion
-    for _ in range(_MOST_STEPS):
-        if until <= begin:
-            break
+    passed: set[int] = set()  # messages may cause each other in a ring
+    while until > begin:
         at = _head(traces, at, root, until)
+        if at in passed:
+            break
+        passed.add(at)
         until = _walked(walks, at, begin, max(begin, int(start_ns[at])), until)
         if at == root:
             break

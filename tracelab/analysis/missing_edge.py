@@ -19,6 +19,7 @@ from tracelab.window import EVERYTHING, Window
 LATE_NS = 10 * 10**9
 """Spans this near the newest one may still have relatives on their way."""
 EXAMPLES = 3
+_OPEN_CALLS = 32  # calls that began last before a root: of more at once time alone cannot tell which is its
 Bools = NDArray[np.bool_]
 
 
@@ -207,7 +208,7 @@ def _within(traces: TraceSet, roots: I64, calls: I64) -> I64:
     found = []
     for root in roots.tolist():
         last = int(np.searchsorted(starts, traces.start_ns[root], side="right"))
-        for at in range(last - 1, max(last - 33, -1), -1):
+        for at in range(last - 1, max(last - 1 - _OPEN_CALLS, -1), -1):
             if free[at] and ends[at] >= traces.end_ns[root]:
                 free[at] = False
                 found.append(root)

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tracelab.analysis.quantiles import PERCENTS
+from tracelab.analysis.quantiles import PERCENTS, nearest_rank
 from tracelab.kernels.groups import merge_runs, run_lengths
 
 MAX_EXACT = 32_768
@@ -45,12 +45,8 @@ class Samples:
 
     def percentiles(self, percents: Sequence[int] = PERCENTS) -> list[int | None]:
         """Per percent p the smallest value that at least p % of the weight does not exceed; None without samples."""
-        if self.values.size == 0:
-            return [None] * len(percents)
-        cumulative = np.cumsum(self.weights * self.counts)
-        ranks = np.searchsorted(100 * cumulative, [percent * cumulative[-1] for percent in percents])
-        found = self.values[np.minimum(ranks, self.values.size - 1)]
-        return [int(value) for value in (found if self.exact else _middle(found))]
+        values = self.values if self.exact else _middle(self.values)
+        return nearest_rank(values, self.weights * self.counts, percents)
 
 
 EMPTY = Samples(np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))

@@ -29,6 +29,8 @@ _Samples = tuple[F64, F64]
 _Key = TypeVar("_Key", _Operation, _Edge)
 _CALLER_PART = 0.9  # a gap on a lone edge is the callee's rather than the caller's: accepting is part of it
 _FAR = 3.0  # times the largest value seen before
+_MAY_BE_CHANCE = 0.2  # above that nothing of a service is evidence
+_SHOWS_IT = 0.25  # of the largest growth on a service's edges: an edge with so much shows it whole
 _WORTH_A_WORD = 0.05  # of a suspect's score: less is not in `why`
 
 
@@ -198,7 +200,7 @@ def _suspect(
     score = (own_ns + gap_ns) / typical_ns + failures_each
     parts = [*mine.values(), *edges.values(), *([failed] if failed else [])]
     p_value = min((excess.p_value for excess in parts), default=1.0)
-    if score <= 0 or p_value > 0.2:
+    if score <= 0 or p_value > _MAY_BE_CHANCE:
         return None
     why = _why(score, typical_ns, mine, edges, gap_ns, failed)
     return Suspect(name, why, score, own_ns, gap_ns, failures_each, p_value) if why else None
@@ -211,7 +213,7 @@ def _gap_part(name: str, edges: Mapping[_Edge, _Excess]) -> float:
     largest = max(excess.each for excess in edges.values())
     if largest <= 0:
         return 0.0
-    shown = sum(excess.calls * min(max(excess.each, 0.0) / largest * 4, 1.0) for excess in edges.values())
+    shown = sum(excess.calls * min(max(excess.each, 0.0) / (_SHOWS_IT * largest), 1.0) for excess in edges.values())
     coverage = shown / sum(excess.calls for excess in edges.values())
     called = sum(excess.sure for edge, excess in edges.items() if edge[1] == name)
     calling = sum(excess.sure for edge, excess in edges.items() if edge[0] == name)

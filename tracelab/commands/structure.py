@@ -19,15 +19,21 @@ def command(src: Source, as_json: bool, node: str | None) -> None:
     tracelab structure --if-dies inventory
     """
     from tracelab.analysis.cohorts import cohort
-    from tracelab.analysis.structure import impact_of, structure
+    from tracelab.analysis.structure import Impact, Structure, impact_of, structure
     from tracelab.reporters.answers import impact_report, structure_report
     from tracelab.reporters.plain import plain
     from tracelab.reporters.terminal import diagnostics_table, print_report
 
     chosen = cohort(src.load(), src.window, chosen_search((), src.service))
-    answer = structure(chosen) if node is None else impact_of(chosen, node)
+    answer: Structure | Impact
+    if node is None:
+        answer = structure(chosen)
+        report = structure_report(answer)
+    else:
+        answer = impact_of(chosen, node)
+        report = impact_report(answer)
     if as_json:
         print_json({**plain(answer), "diagnostics": dict(chosen.traces.diagnostics)})
     else:
-        print_report(structure_report(structure(chosen)) if node is None else impact_report(impact_of(chosen, node)))
+        print_report(report)
         print_report(diagnostics_table(chosen.traces.diagnostics))

@@ -36,6 +36,8 @@ def retimed_ns(
 
     own_factor scales a row's own time, added_ns is more of it, removed rows take no time, and siblings with the same
     `parallel` number (0: none) all start with the first of them. `order`: parents first; it is gone through backwards.
+
+    One long loop on purpose, as in `paths.walk`: calls with so many arrays cost more than the work that they do.
     """
     count = start_ns.size
     duration = np.empty(count, np.int64)
