@@ -7,11 +7,16 @@ import socket
 from tracelab import UsageError
 
 
-def bind(host: str, port: int, option: str) -> socket.socket:
-    """A bound socket. UsageError names the port and the option that takes another one."""
+def bind(host: str, port: int, option: str, reuse_port: bool = False) -> socket.socket:
+    """A bound socket. UsageError names the port and the option that takes another one.
+
+    With `reuse_port` other sockets may be bound to it in the same way.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse_port:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         bound.bind((host, port))
     except (OSError, OverflowError) as error:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import signal
-import threading
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from collectors.binding import bind
 from collectors.commit import Committer
-from collectors.exports import Encoding, ExportPath
+from collectors.exports import ExportPath
 from collectors.grpc_receiver import serve_grpc
-from collectors.http_receiver import make_app
+from collectors.http_receiver import make_app, timed_protocol
 from collectors.metrics import Metrics
-from tracelab import Lake, TracelabError, compact
+from collectors.settings import Settings
+from collectors.upkeep import Upkeep
+from tracelab import Lake
 
-COMPACT_EVERY_S = 15.0
-COMPACT_AT_LEAST = 64
 GRACE_S = 10
-_log = logging.getLogger("tracelab.collector")
+Ready = Callable[[int, int], None]
 
 
 class _Server(uvicorn.Server):
@@ -34,55 +34,63 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _compact_now_and_then(lake: Lake, ending: threading.Event) -> None:
-    while not ending.wait(COMPACT_EVERY_S):
-        try:
-            compact(lake, COMPACT_AT_LEAST)
-        except (TracelabError, OSError) as error:
-            _log.warning("compaction failed, will be tried again: %s", error)
-
-
-def run(
-    lake_path: Path,
-    host: str = "127.0.0.1",
-    grpc_port: int = 4317,
-    http_port: int = 4318,
-    cors_origins: tuple[str, ...] = (),
-    ready: Callable[[int, int], None] | None = None,
-) -> None:
+def run(settings: Settings, ready: Ready | None = None, reuse_port: bool = False) -> None:
     """Receive until SIGTERM or SIGINT, then finish what was received.
 
     Args:
         ready: called once both ports serve, with the gRPC and the HTTP port (of use where 0 was asked for)
+        reuse_port: other processes serve the same ports
     Raises:
         UsageError: a port is taken; LakeError: the lake cannot be written
     """
-    lake = Lake.create(lake_path)
+    lake = Lake.create(settings.lake_path)
     metrics = Metrics()
     with ExitStack() as stack:  # whatever happens, what was started is ended, the last first
-        http_socket = stack.enter_context(bind(host, http_port, "--http-port"))
-        committer = Committer(lake, metrics)
+        http_socket = stack.enter_context(bind(settings.host, settings.http_port, "--http-port", reuse_port))
+        committer = Committer(lake, metrics, settings.limits, settings.max_waiting_bytes)
         stack.callback(committer.close)
-        path = ExportPath(committer, metrics)
-        path.export(b"", Encoding.PROTOBUF, "warm")  # loads what is loaded at first use: no client waits for it
-        grpc_server, bound_grpc = serve_grpc(path, host, grpc_port)
-        stack.callback(lambda: grpc_server.stop(GRACE_S).wait())
-        ending = threading.Event()
-        compactor = threading.Thread(target=_compact_now_and_then, args=(lake, ending), name="compactor")
-        compactor.start()
-        stack.callback(compactor.join)
-        stack.callback(ending.set)
-        config = uvicorn.Config(
-            make_app(path, cors_origins), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S
-        )
-        server = _Server(config)
+        committer.commit(b"\n\x00")  # an empty request loads what is loaded at first use: no client waits for it
+        if settings.compacts:
+            upkeep = Upkeep(lake, settings, metrics)
+            upkeep.start()
+            stack.callback(upkeep.stop)
+        asyncio.run(_serve(ExportPath(committer, metrics), settings, http_socket, ready, reuse_port))
 
-        def stop(_signal: int, _frame: FrameType | None) -> None:
-            server.should_exit = True
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        http_socket.listen(config.backlog)  # from here on a client that connects is served
-        if ready is not None:
-            ready(bound_grpc, http_socket.getsockname()[1])
-        server.run(sockets=[http_socket])
+async def _serve(
+    path: ExportPath, settings: Settings, http_socket: socket.socket, ready: Ready | None, reuse_port: bool
+) -> None:
+    grpc_server, grpc_port = await serve_grpc(path, settings, reuse_port)
+    config = uvicorn.Config(
+        make_app(path, settings),
+        http=timed_protocol(settings),
+        log_level="warning",
+        access_log=False,
+        limit_concurrency=settings.connections,
+        timeout_graceful_shutdown=GRACE_S,
+        **_tls_options(settings),
+    )
+    server = _Server(config)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    http_socket.listen(config.backlog)  # from here on a client that connects is served
+    if ready is not None:
+        ready(grpc_port, http_socket.getsockname()[1])
+    try:
+        await server.serve(sockets=[http_socket])
+    finally:
+        await grpc_server.stop(GRACE_S)
+
+
+def _tls_options(settings: Settings) -> dict[str, Any]:
+    if settings.tls is None:
+        return {}
+    options: dict[str, Any] = {"ssl_certfile": settings.tls.certificate, "ssl_keyfile": settings.tls.key}
+    if settings.tls.client_ca is not None:
+        options |= {"ssl_ca_certs": str(settings.tls.client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return options

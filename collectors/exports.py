@@ -1,7 +1,9 @@
-"""The export path that both transports share: decode, commit, answer."""
+"""The export path that both transports share: hand over, wait until it is durable, answer."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from enum import Enum
 
@@ -9,11 +11,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from collectors.commit import Committer, OverloadedError
+from collectors.commit import Committer, OverloadedError, Request
 from collectors.metrics import Metrics
-from tracelab import DecodedRequest, InputError, LakeError, decode_json_request, decode_protobuf_request
+from tracelab import LakeError, Outcome, TooLargeError
 
-MAX_BODY_BYTES = 64 * 2**20
 RETRY_AFTER_S = 2
 
 
@@ -33,44 +34,68 @@ class Answer:
     retry: bool = False
 
 
+_ALL_WELL = Answer(trace_service_pb2.ExportTraceServiceResponse())
+
+
 class ExportPath:
-    """Decodes and commits requests. Safe to use from several threads."""
+    """Hands requests to the committer and makes answers of the outcomes."""
 
     def __init__(self, committer: Committer, metrics: Metrics) -> None:
         self._committer = committer
         self.metrics = metrics
+        self.limits = committer.limits
 
-    def export(self, body: bytes, encoding: Encoding, transport: str) -> Answer:
+    async def export(self, body: bytes, encoding: Encoding, transport: str) -> Answer:
         """Make the request's spans durable; only then is the answer a good one."""
-        with self.metrics.ack_seconds.labels(transport).time():
-            answer = self._export(body, encoding)
-        result = "ok" if answer.status is None else code_pb2.Code.Name(answer.status.code).lower()
-        self.metrics.requests.labels(transport, result).inc()
+        began = time.perf_counter()
+        answer = await self._export(body, encoding)
+        self.metrics.ack_seconds.labels(transport).observe(time.perf_counter() - began)
+        self.count(answer, transport)
         return answer
 
-    def _export(self, body: bytes, encoding: Encoding) -> Answer:
+    def count(self, answer: Answer, transport: str) -> None:
+        """Count an answer, also one that was given without asking the lake."""
+        result = "ok" if answer.status is None else code_pb2.Code.Name(answer.status.code).lower()
+        self.metrics.requests.labels(transport, result).inc()
+
+    async def _export(self, body: bytes, encoding: Encoding) -> Answer:
         try:
             with self._committer.room_for(len(body)):
-                decode = decode_json_request if encoding is Encoding.JSON else decode_protobuf_request
-                decoded = decode(body)
-                self._committer.commit(decoded.table)
-        except InputError as error:
-            return refusal(code_pb2.INVALID_ARGUMENT, str(error))
+                outcome = await self._commit(body, encoding is Encoding.JSON)
         except (OverloadedError, LakeError, OSError) as error:
             return refusal(code_pb2.UNAVAILABLE, str(error), retry=True)
-        self.metrics.accepted_spans.inc(decoded.table.num_rows)
-        self.metrics.rejected_spans.inc(decoded.rejected_spans)
-        for name, count in decoded.diagnostics.items():
-            self.metrics.oddities.labels(name).inc(count)
-        return Answer(_response(decoded))
+        if isinstance(outcome.error, TooLargeError):
+            return refusal(code_pb2.RESOURCE_EXHAUSTED, str(outcome.error))
+        if outcome.error is not None:
+            return refusal(code_pb2.INVALID_ARGUMENT, str(outcome.error))
+        return _response(outcome)
+
+    async def _commit(self, body: bytes, is_json: bool) -> Outcome:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Outcome] = loop.create_future()
+
+        def finish(outcome: Outcome | BaseException) -> None:
+            if done.cancelled():  # the client has gone; its spans are kept all the same
+                return
+            if isinstance(outcome, BaseException):
+                done.set_exception(outcome)
+            else:
+                done.set_result(outcome)
+
+        def told(outcome: Outcome | BaseException) -> None:
+            loop.call_soon_threadsafe(finish, outcome)
+
+        self._committer.submit(Request(body, is_json, told))
+        return await done
 
 
-def _response(decoded: DecodedRequest) -> trace_service_pb2.ExportTraceServiceResponse:
+def _response(outcome: Outcome) -> Answer:
+    if outcome.rejected_spans == 0:
+        return _ALL_WELL
     response = trace_service_pb2.ExportTraceServiceResponse()
-    if decoded.rejected_spans:
-        response.partial_success.rejected_spans = decoded.rejected_spans
-        response.partial_success.error_message = decoded.message
-    return response
+    response.partial_success.rejected_spans = outcome.rejected_spans
+    response.partial_success.error_message = outcome.message
+    return Answer(response)
 
 
 def refusal(code: int, message: str, retry: bool = False) -> Answer:

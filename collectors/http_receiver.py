@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from typing import Any
 
 from google.protobuf.json_format import MessageToJson
 from google.rpc import code_pb2
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from collectors.exports import MAX_BODY_BYTES, RETRY_AFTER_S, Answer, Encoding, ExportPath, refusal
+from collectors.exports import RETRY_AFTER_S, Answer, Encoding, ExportPath, refusal
+from collectors.settings import Settings
 
-_HTTP_STATUS = {code_pb2.INVALID_ARGUMENT: 400, code_pb2.RESOURCE_EXHAUSTED: 413, code_pb2.UNAVAILABLE: 503}
+_HTTP_STATUS = {
+    code_pb2.INVALID_ARGUMENT: 400,
+    code_pb2.UNAUTHENTICATED: 401,
+    code_pb2.RESOURCE_EXHAUSTED: 413,
+    code_pb2.UNAVAILABLE: 503,
+}
 
 
 class _TooLarge(Exception):  # noqa: N818  not an error of ours: the client hears of it
     """The body is larger than allowed, packed or unpacked."""
+
+
+def timed_protocol(settings: Settings) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, which closes a connection whose first request does not come."""
+
+    class Timed(HttpToolsProtocol):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._first = self.loop.call_later(settings.slow_client_s, transport.close)
+
+        def on_headers_complete(self) -> None:
+            self._first.cancel()
+            super().on_headers_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._first.cancel()
+            super().connection_lost(exc)
+
+    return Timed
 
 
 def _respond(answer: Answer, encoding: Encoding, status: int | None = None) -> Response:
@@ -33,66 +59,92 @@ def _respond(answer: Answer, encoding: Encoding, status: int | None = None) -> R
     return Response(body, code, headers, media_type=encoding.value)
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, limit: int) -> bytes:
     """The unpacked body. A gzip bomb costs no more memory than the largest allowed body."""
+    chunks: list[bytes] = []
+    size = 0
     unpack = zlib.decompressobj(wbits=31) if request.headers.get("content-encoding", "identity") == "gzip" else None
-    body = bytearray()
     async for chunk in request.stream():
         rest = chunk
         while rest:
             if unpack is None:
-                body += rest
-                rest = b""
+                part, rest = rest, b""
             else:
-                body += unpack.decompress(rest, MAX_BODY_BYTES + 1 - len(body))
+                part = unpack.decompress(rest, limit + 1 - size)
                 rest = unpack.unconsumed_tail or unpack.unused_data
                 if unpack.eof and rest:  # gzip members may follow one another
                     unpack = zlib.decompressobj(wbits=31)
-            if len(body) > MAX_BODY_BYTES:
+            size += len(part)
+            chunks.append(part)
+            if size > limit:
                 raise _TooLarge
     if unpack is not None and not unpack.eof:
         raise zlib.error("the gzip stream ends too early")
-    return bytes(body)
+    return b"".join(chunks)
 
 
-def make_app(path: ExportPath, cors_origins: tuple[str, ...] = ()) -> Starlette:
-    """The HTTP receiver as an ASGI application."""
+class _Traces:
+    """POST /v1/traces."""
 
-    async def traces(request: Request) -> Response:
+    def __init__(self, path: ExportPath, settings: Settings) -> None:
+        self._path, self._settings = path, settings
+
+    def _refuse(self, code: int, message: str, encoding: Encoding, status: int | None = None) -> Response:
+        answer = refusal(code, message)
+        self._path.count(answer, "http")
+        return _respond(answer, encoding, status)
+
+    async def __call__(self, request: Request) -> Response:
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
             encoding = Encoding(content_type)
         except ValueError:
-            return PlainTextResponse(
-                f"Content-Type {content_type or '(none)'}: send application/x-protobuf or application/json\n",
-                415,
+            expected = "send application/x-protobuf or application/json"
+            return PlainTextResponse(f"Content-Type {content_type or '(none)'}: {expected}\n", 415)
+        if not self._settings.admits(request.headers.get("authorization")):
+            return self._refuse(
+                code_pb2.UNAUTHENTICATED, "send an `Authorization: Bearer TOKEN` that is known", encoding
             )
         if request.headers.get("content-encoding", "identity") not in ("identity", "gzip", ""):
-            return _respond(refusal(code_pb2.INVALID_ARGUMENT, "Content-Encoding may be gzip or none"), encoding, 415)
+            return self._refuse(code_pb2.INVALID_ARGUMENT, "Content-Encoding may be gzip or none", encoding, 415)
+        limit = self._settings.limits.body_bytes
         try:
-            body = await _read_body(request)
+            async with asyncio.timeout(self._settings.slow_client_s):
+                body = await _read_body(request, limit)
+        except TimeoutError:
+            return self._refuse(code_pb2.DEADLINE_EXCEEDED, "the request took too long to arrive", encoding, 408)
         except _TooLarge:
-            return _respond(
-                refusal(code_pb2.RESOURCE_EXHAUSTED, f"a request may have {MAX_BODY_BYTES:,} bytes"), encoding
-            )
+            return self._refuse(code_pb2.RESOURCE_EXHAUSTED, f"a request may have {limit:,} bytes", encoding)
         except zlib.error as error:
-            return _respond(refusal(code_pb2.INVALID_ARGUMENT, f"not gzip: {error}"), encoding)
+            return self._refuse(code_pb2.INVALID_ARGUMENT, f"not gzip: {error}", encoding)
         except ClientDisconnect:
             return Response(status_code=499)
-        return _respond(await run_in_threadpool(path.export, body, encoding, "http"), encoding)
+        return _respond(await self._path.export(body, encoding, "http"), encoding)
+
+
+def make_app(path: ExportPath, settings: Settings) -> Starlette:
+    """The HTTP receiver as an ASGI application."""
+    traces = _Traces(path, settings)
+
+    async def receive(request: Request) -> Response:
+        return await traces(request)
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    async def metrics(_: Request) -> Response:
+    async def metrics(request: Request) -> Response:
+        if not settings.admits(request.headers.get("authorization")):
+            return PlainTextResponse("send an `Authorization: Bearer TOKEN` that is known\n", 401)
         return Response(path.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    cors = Middleware(CORSMiddleware, allow_origins=list(cors_origins), allow_methods=["POST"], allow_headers=["*"])
+    cors = Middleware(
+        CORSMiddleware, allow_origins=list(settings.cors_origins), allow_methods=["POST"], allow_headers=["*"]
+    )
     return Starlette(
         routes=[
-            Route("/v1/traces", traces, methods=["POST"]),
+            Route("/v1/traces", receive, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/metrics", metrics),
         ],
-        middleware=[cors] if cors_origins else [],
+        middleware=[cors] if settings.cors_origins else [],
     )

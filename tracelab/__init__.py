@@ -70,18 +70,21 @@ if TYPE_CHECKING:
     from tracelab.analysis.what_if import Supposition as Supposition
     from tracelab.analysis.what_if import WhatIf as WhatIf
     from tracelab.analysis.what_if import what_if as what_if
-    from tracelab.codecs.requests import DecodedRequest as DecodedRequest
-    from tracelab.codecs.requests import decode_json_request as decode_json_request
-    from tracelab.codecs.requests import decode_protobuf_request as decode_protobuf_request
+    from tracelab.codecs.limits import Limits as Limits
+    from tracelab.codecs.requests import Decoded as Decoded
+    from tracelab.codecs.requests import Outcome as Outcome
+    from tracelab.codecs.requests import decode_requests as decode_requests
     from tracelab.diagnostics import DIAGNOSTICS as DIAGNOSTICS
     from tracelab.diagnostics import Diagnostics as Diagnostics
     from tracelab.errors import InputError as InputError
     from tracelab.errors import LakeError as LakeError
+    from tracelab.errors import TooLargeError as TooLargeError
     from tracelab.errors import TracelabError as TracelabError
     from tracelab.errors import UsageError as UsageError
     from tracelab.lake import Lake as Lake
     from tracelab.lake import compact as compact
     from tracelab.lake import default_lake_path as default_lake_path
+    from tracelab.lake import prune as prune
     from tracelab.lake.stream import whole_traces as whole_traces
     from tracelab.reporters.shapes import diagnostics_explained as diagnostics_explained
     from tracelab.reporters.shapes import span_details as span_details
@@ -127,10 +130,11 @@ _WHERE = {
         "sum_graph",
     ),
     "tracelab.analysis.summaries": ("Search", "TraceSummary", "trace_summaries"),
-    "tracelab.codecs.requests": ("DecodedRequest", "decode_json_request", "decode_protobuf_request"),
+    "tracelab.codecs.limits": ("Limits",),
+    "tracelab.codecs.requests": ("Decoded", "Outcome", "decode_requests"),
     "tracelab.diagnostics": ("DIAGNOSTICS", "Diagnostics"),
-    "tracelab.errors": ("InputError", "LakeError", "TracelabError", "UsageError"),
-    "tracelab.lake": ("Lake", "compact", "default_lake_path"),
+    "tracelab.errors": ("InputError", "LakeError", "TooLargeError", "TracelabError", "UsageError"),
+    "tracelab.lake": ("Lake", "compact", "default_lake_path", "prune"),
     "tracelab.reporters.shapes": ("diagnostics_explained", "span_details", "topology_shape"),
     "tracelab.schema": ("ANALYSIS_COLUMNS",),
     "tracelab.times": (

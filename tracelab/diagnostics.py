@@ -41,6 +41,8 @@ _ALL = (
     Diagnostic("shared_without_client", "info", "Zipkin server halves marked shared whose client half was not seen.", "Look whether the caller reports its spans."),
     Diagnostic("bad_links", "warning", "Links whose ids are not valid; the link is left out, its span kept.", "The sender links to an invalid span context."),
     Diagnostic("missing_timestamps", "warning", "Spans without a start time; they start at 0.", "Look at the reporting service."),
+    Diagnostic("cut_values", "warning", "Texts longer, or values nested deeper, than the collector takes; cut, and marked with …", "Shorten them at the sender, or raise --max-text or --max-depth."),
+    Diagnostic("dropped_attributes", "warning", "Attributes beyond what the collector takes of one span; counted as dropped.", "Send fewer, or raise --max-attributes."),
     # trees
     Diagnostic("duplicates", "info", "Rows of a span that was there already (a client may resend); one was kept.", "Nothing to do, unless there are many."),
     Diagnostic("end_before_start", "warning", "Spans that end before they start; taken as empty.", "Look at the clock or the instrumentation of the service."),

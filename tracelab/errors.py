@@ -28,6 +28,10 @@ class RecordError(InputError):
         self.expected = expected
 
 
+class TooLargeError(InputError):
+    """There is more of it than may be."""
+
+
 class LakeError(TracelabError):
     """The lake's folder cannot be read or written."""
 

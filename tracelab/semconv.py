@@ -23,17 +23,17 @@ HOST_COLUMNS = ("host_id", "host_name", "container_id", "service_instance_id")
 """What tells one host's clock from another's, the strongest evidence first."""
 
 
-def _rungs(source: str) -> dict[str, list[tuple[int, str]]]:
-    """attribute key -> [(how old the name is, column)]; 0 is the newest."""
-    rungs: dict[str, list[tuple[int, str]]] = {}
-    for column in COLUMNS:
-        if column.source == source:
-            for age, key in enumerate(column.ladder):
-                rungs.setdefault(key, []).append((age, column.name))
-    return rungs
+NUMBERS = {"http_status_code": 1000, "server_port": 65536}
+"""Columns that are numbers, and the number that is too large."""
 
 
-_RUNGS = {source: _rungs(source) for source in ("attributes", "resource")}
+def _rungs(source: str) -> dict[str, tuple[str, int]]:
+    """attribute key -> (column, how old the name is); 0 is the newest. A key belongs to one column."""
+    return {key: (column.name, age) for column in COLUMNS if column.source == source
+            for age, key in enumerate(column.ladder)}  # fmt: skip
+
+
+RUNGS = {source: _rungs(source) for source in ("attributes", "resource")}
 
 
 def _number(text: str, limit: int) -> int | None:
@@ -58,11 +58,10 @@ def rpc_status_name(text: str) -> str:
     return text if number is None else GRPC_STATUS[number]
 
 
-def _as_column(column: str, text: str) -> str | int | None:
-    if column == "http_status_code":
-        return _number(text, 1000)
-    if column == "server_port":
-        return _number(text, 65536)
+def as_column(column: str, text: str) -> str | int | None:
+    """What a column holds of an attribute's text; None if that says nothing."""
+    if column in NUMBERS:
+        return _number(text, NUMBERS[column])
     if column == "rpc_status":
         return rpc_status_name(text)
     if column == "url_host":
@@ -73,19 +72,20 @@ def _as_column(column: str, text: str) -> str | int | None:
 def promote(source: str, attributes: Iterable[tuple[str, str]]) -> dict[str, str | int]:
     """The columns that these attributes fill; the newest name wins, an empty value fills nothing.
 
-    `source` is `attributes` or `resource`. The first of a key that comes twice counts.
+    `source` is `attributes` or `resource`. Of a key that comes twice the first that is not empty counts.
     """
-    rungs = _RUNGS[source]
+    rungs = RUNGS[source]
     best: dict[str, int] = {}
     found: dict[str, str | int] = {}
+    seen: set[str] = set()
     for key, text in attributes:
-        for age, column in rungs.get(key, ()):
-            if text == "" or best.get(column, 99) <= age:
-                continue
-            value = _as_column(column, text)
-            if value is not None:
-                best[column] = age
-                found[column] = value
+        if key not in rungs or text == "" or key in seen:
+            continue
+        seen.add(key)
+        column, age = rungs[key]
+        if best.get(column, 99) > age and (value := as_column(column, text)) is not None:
+            best[column] = age
+            found[column] = value
     return found
 
 

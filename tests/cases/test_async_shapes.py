@@ -15,12 +15,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Tracer
 
+from tests.support.otlp import spans_of
 from tracelab.adjusters import assemble
 from tracelab.analysis.calls import collect_calls
 from tracelab.analysis.completion import completion_paths
 from tracelab.analysis.critical_path import CriticalPaths, critical_paths
 from tracelab.analysis.order import learned_orders
-from tracelab.codecs.requests import decode_protobuf_request
 from tracelab.traceset import TraceSet
 
 
@@ -35,7 +35,7 @@ class _Kept(SpanExporter):
         return SpanExportResult.SUCCESS
 
     def traces(self) -> TraceSet:
-        return assemble(decode_protobuf_request(encode_spans(self.spans).SerializeToString()).table)
+        return assemble(spans_of(encode_spans(self.spans).SerializeToString()))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.support.strategies import jaeger_spans, otlp_spans, plain_values
 from tracelab.codecs import otlp_proto
 from tracelab.codecs.export import jaeger_document, otlp_json_lines
 from tracelab.codecs.files import decoder_of, read_stream
-from tracelab.codecs.requests import decode_json_request, decode_protobuf_request
+from tracelab.codecs.requests import decode_requests
 from tracelab.codecs.rows import Span, SpanRows
 from tracelab.codecs.sink import Sink
 from tracelab.codecs.values import from_otlp_json, from_proto, from_text, to_otlp_json, to_text
@@ -72,9 +72,9 @@ def test_values_come_back_as_they_were(value: Any) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_in_words(body: bytes) -> None:
-    for decode in (decode_protobuf_request, decode_json_request):
-        with contextlib.suppress(InputError):
-            decode(body)
+    for is_json in (False, True):
+        (outcome,) = decode_requests([body], [is_json]).outcomes
+        assert outcome.error is None or str(outcome.error)
 
 
 _json = st.recursive(
@@ -92,7 +92,7 @@ _json = st.recursive(
 
 @given(_json)
 def test_any_json_is_read_or_refused_in_words(document: Any) -> None:
-    with contextlib.suppress(InputError):
-        decode_json_request(orjson.dumps(document))
+    (outcome,) = decode_requests([orjson.dumps(document)], [True]).outcomes
+    assert outcome.error is None or str(outcome.error)
     with contextlib.suppress(InputError):
         decoder_of(document)(document, Sink(skip=lambda _: None))

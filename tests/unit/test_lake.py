@@ -15,7 +15,7 @@ from tests.support.builders import span, span_table
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import LakeError
 from tracelab.lake import Lake, compact
-from tracelab.lake.segments import publish, write_temporary
+from tracelab.lake.segments import write_temporary
 from tracelab.schema import ANALYSIS_COLUMNS
 
 
@@ -117,20 +117,6 @@ def test_compaction_changes_no_answer(lake: Lake) -> None:
     assert compact(lake) == 7
     assert len(lake.segments()) == 1
     assert ids(reader.scan()) == ids(Lake.open(lake.path).scan()) == before
-
-
-def test_a_crash_in_compaction_shows_every_span_once(lake: Lake) -> None:
-    for number in (1, 2, 3):
-        lake.write(table(number))
-    names = [path.name for path in lake.segments()]
-    merged = write_temporary(lake.scan(), lake.compacted, replaces=names)
-    assert ids(Lake.open(lake.path).scan()) == [1, 2, 3]  # died before the rename
-    publish(merged)
-    assert ids(Lake.open(lake.path).scan()) == [1, 2, 3]  # died before the old files went
-    (lake.fresh / names[0]).unlink()
-    assert ids(Lake.open(lake.path).scan()) == [1, 2, 3]  # died while they went
-    compact(lake)
-    assert [path.parent.name for path in lake.segments()] == ["compacted"]
 
 
 def test_readers_and_a_compactor_at_once(lake: Lake) -> None:

@@ -68,12 +68,13 @@ class _Reader:
         node = as_object(node, where)
         resource_node = as_object(node.get("resource"), f"{where}.resource")
         refs = resource_node.get("entityRefs")
-        resource = Resource(
+        read = Resource(
             _attributes(resource_node, f"{where}.resource"),
             _count(resource_node, "droppedAttributesCount", f"{where}.resource"),
             orjson.dumps(refs).decode() if refs else None,
             text_in(node, "schemaUrl", where),
         )
+        resource = self.sink.owner(read)
         key = "scopeSpans"
         if key not in node and "instrumentationLibrarySpans" in node:
             key = "instrumentationLibrarySpans"
@@ -83,13 +84,14 @@ class _Reader:
 
     def read_scope_spans(self, node: dict[str, Any], resource: Resource, where: str) -> None:
         scope_node = as_object(node.get("scope") or node.get("instrumentationLibrary"), f"{where}.scope")
-        scope = Scope(
+        read = Scope(
             text_in(scope_node, "name", f"{where}.scope"),
             text_in(scope_node, "version", f"{where}.scope"),
             _attributes(scope_node, f"{where}.scope"),
             _count(scope_node, "droppedAttributesCount", f"{where}.scope"),
             text_in(node, "schemaUrl", where),
         )
+        scope = self.sink.owner(read)
         for at, item in enumerate(list_in(node, "spans", where)):
             span_where = f"{where}.spans[{at}]"
             try:

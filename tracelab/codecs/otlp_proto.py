@@ -34,9 +34,9 @@ def parse(body: bytes) -> trace_service_pb2.ExportTraceServiceRequest:
 def decode(body: bytes, sink: Sink) -> None:
     """Put every span of the request into `sink`."""
     for at, resource_spans in enumerate(parse(body).resource_spans):
-        resource = _resource(resource_spans.resource, resource_spans.schema_url)
+        resource = sink.owner(resource_of(resource_spans.resource, resource_spans.schema_url))
         for scope_at, scope_spans in enumerate(resource_spans.scope_spans):
-            scope = _scope(scope_spans.scope, scope_spans.schema_url)
+            scope = sink.owner(scope_of(scope_spans.scope, scope_spans.schema_url))
             where = f"resource_spans[{at}].scope_spans[{scope_at}].spans"
             for span_at, span in enumerate(scope_spans.spans):
                 _add(span, resource, scope, f"{where}[{span_at}]", sink)
@@ -53,7 +53,8 @@ def _attributes(items: Iterable[common_pb2.KeyValue]) -> Attributes:
     return attributes((item.key, from_proto(item.value)) for item in items) if items else NO_ATTRIBUTES
 
 
-def _resource(resource: resource_pb2.Resource, schema_url: str) -> Resource:
+def resource_of(resource: resource_pb2.Resource, schema_url: str) -> Resource:
+    """A Resource as codecs hand it on."""
     refs = [MessageToDict(ref) for ref in resource.entity_refs]
     return Resource(
         _attributes(resource.attributes),
@@ -63,7 +64,8 @@ def _resource(resource: resource_pb2.Resource, schema_url: str) -> Resource:
     )
 
 
-def _scope(scope: common_pb2.InstrumentationScope, schema_url: str) -> Scope:
+def scope_of(scope: common_pb2.InstrumentationScope, schema_url: str) -> Scope:
+    """An InstrumentationScope as codecs hand it on."""
     return Scope(scope.name, scope.version, _attributes(scope.attributes), scope.dropped_attributes_count, schema_url)
 
 

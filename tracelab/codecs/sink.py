@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from tracelab.codecs.rows import Link, Span, SpanRows
+from tracelab.codecs.limits import Limits
+from tracelab.codecs.rows import Link, Resource, Scope, Span, SpanRows
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import RecordError
+
+_Owner = TypeVar("_Owner", Resource, Scope)
 
 
 @dataclass
 class Sink:
-    """Collects rows. A wrong record raises, unless `skip` is given: then it is counted and `skip` is told of it."""
+    """Collects rows. A wrong record raises, unless `skip` is given: then it is counted and `skip` is told of it.
+
+    With `limits` what is too long or too deep is cut.
+    """
 
     rows: SpanRows = field(default_factory=SpanRows)
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
     skip: Callable[[RecordError], None] | None = None
+    limits: Limits | None = None
 
     def add(self, span: Span, where: str) -> None:
         """Append a span that was read."""
+        if self.limits is not None:
+            self.limits.cut_span(span, self.diagnostics)
         self.rows.add(span, where)
+
+    def owner(self, owner: _Owner) -> _Owner:
+        """A resource or scope as its spans shall have it."""
+        return owner if self.limits is None else self.limits.cut_owner(owner, self.diagnostics)
 
     def wrong(self, error: RecordError) -> None:
         """A record cannot be read: raise, or count it and go on."""

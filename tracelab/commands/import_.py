@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from tracelab.commands.options import json_option, lake_option, print_json
+from tracelab.commands.options import json_option, lake_option, print_json, progress
 
 
 @click.command("import")
@@ -62,9 +61,9 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
                 staged.append(table)
                 diagnostics.add("end_before_start", count_reversed(table))
                 trace_ids.update(table.column("trace_id").unique().to_pylist())
-                _progress(f"{path}: {staged.rows:,} spans")
+                progress(f"{path}: {staged.rows:,} spans")
         spans += staged.rows
-    _progress("")
+    progress("")
     if as_json:
         print_json(
             {
@@ -79,9 +78,3 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
     click.echo(f"{spans:,} spans of {len(trace_ids):,} traces from {len(paths)} files are in {lake.path}")
     if len(diagnostics):
         print_report(diagnostics_table(diagnostics))
-
-
-def _progress(text: str) -> None:
-    """One line that is written over, and only where somebody looks."""
-    if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{text}", nl=False, err=True)

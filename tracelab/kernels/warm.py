@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from tracelab.kernels import call_paths, calls, groups, hosts, keys, paths, retime, service_times, siblings, trees
+from tracelab.kernels import call_paths, calls, groups, hosts, keys, otlp, paths, retime, service_times, siblings, trees
 from tracelab.kernels import order as orders
 
 
@@ -48,6 +48,7 @@ def warm() -> None:
     service_times.waits(entry, offsets, children, kind)
     service_times.own_ns(children, children, start, end)
     calls.stops(order, parent, kind, parent > 0)
+    otlp.warm()
 
 
 if __name__ == "__main__":

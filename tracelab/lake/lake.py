@@ -2,7 +2,8 @@
 
     LAKE/tracelab.json          the format's version
     LAKE/spans/fresh/           what collectors and imports wrote
-    LAKE/spans/compacted/       fresh segments merged, each naming those that it replaces
+    LAKE/spans/compacted/       merged segments, sorted by trace; journals of merges under way (`lake.merges`)
+    LAKE/cache/                 what can be computed again from the segments, and may be deleted at any time
 
 Any number of writers and readers may use it at once; nobody owns a lock but the compactor, against other compactors.
 """
@@ -16,18 +17,36 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import LakeError
-from tracelab.lake.segments import TEMPORARY_PREFIX, publish, read_segment, replaced_by, write_temporary
-from tracelab.schema import ANALYSIS_COLUMNS, TRACE_ID, empty_table
+from tracelab.faults import fault_point
+from tracelab.lake.merges import is_journal, read_merge, visible
+from tracelab.lake.segments import (
+    TEMPORARY_PREFIX,
+    as_spans,
+    open_segment,
+    publish,
+    read_segment,
+    read_traces,
+    span_of_time,
+    time_by_name,
+    write_temporary,
+)
+from tracelab.lake.trace_index import TraceIndex, is_among, trace_keys
+from tracelab.schema import TRACE_ID, empty_table
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, 2)
 CACHE_BYTES = 512 * 2**20
 STALE_TEMPORARY_S = 600
 Columns = tuple[str, ...] | None
@@ -51,7 +70,9 @@ class Lake:
         self.compacted = path / "spans" / "compacted"
         self._cache: OrderedDict[tuple[str, Columns], pa.Table] = OrderedDict()
         self._cached_bytes = 0
-        self._replaced: dict[str, list[str]] = {}
+        self._times: dict[str, tuple[int, int] | None] = {}
+        self._links: dict[str, pa.Table] = {}
+        self.index = TraceIndex(path / "cache" / "traces")
         self._lock = threading.Lock()
 
     @classmethod
@@ -63,7 +84,7 @@ class Lake:
                 f"{path}: no lake there; `tracelab demo --lake {path}` makes one, "
                 f"so does `tracelab import FILE --lake {path}` (TRACELAB_LAKE or --lake says where)"
             )
-        lake._check_format()
+        lake.format()
         return lake
 
     @classmethod
@@ -73,30 +94,47 @@ class Lake:
         try:
             lake.fresh.mkdir(parents=True, exist_ok=True)
             lake.compacted.mkdir(parents=True, exist_ok=True)
-            marker = path / "tracelab.json"
-            if not marker.exists():
-                temporary = marker.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}.json")
-                temporary.write_text(json.dumps({"format": FORMAT}) + "\n")
-                temporary.rename(marker)
+            if not (path / "tracelab.json").exists():
+                lake._mark()
+            lake._upgrade()
+            lake._remove_leftovers()
         except OSError as error:
             raise LakeError(f"{path}: cannot be made a lake: {error.strerror or error}") from None
-        lake._check_format()
-        lake._remove_leftovers()
         return lake
 
-    def _check_format(self) -> None:
+    def format(self) -> int:
+        """The version of the format that it is kept in; LakeError if that cannot be read."""
+        marker = self.path / "tracelab.json"
         try:
-            found = json.loads((self.path / "tracelab.json").read_text())["format"]
+            found = json.loads(marker.read_text())["format"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LakeError(f"{self.path / 'tracelab.json'}: cannot be read: {error}") from None
-        if found != FORMAT:
-            raise LakeError(f"{self.path}: a lake of format {found}, this tracelab reads format {FORMAT}")
+            raise LakeError(f"{marker}: cannot be read: {error}; it should say {{'format': {FORMAT}}}") from None
+        if found not in _READABLE:
+            raise LakeError(
+                f"{self.path}: a lake of format {found}, this tracelab reads formats {_READABLE[0]} to {FORMAT}; "
+                "a newer tracelab reads it, and `tracelab export --lake` there with `tracelab import` here moves it"
+            )
+        return int(found)
+
+    def _upgrade(self) -> None:
+        """A lake of an older format is written to in the new one; what is there stays readable as it is."""
+        if self.format() != FORMAT:
+            self._mark()
+
+    def _mark(self) -> None:
+        marker = self.path / "tracelab.json"
+        temporary = marker.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}.json")
+        temporary.write_text(json.dumps({"format": FORMAT}) + "\n")
+        temporary.rename(marker)
 
     def _remove_leftovers(self) -> None:
         for folder in (self.fresh, self.compacted):
             for path in folder.glob(TEMPORARY_PREFIX + "*"):
-                if time.time() - path.stat().st_mtime > STALE_TEMPORARY_S:
-                    path.unlink(missing_ok=True)
+                try:
+                    if time.time() - path.stat().st_mtime > STALE_TEMPORARY_S:
+                        path.unlink(missing_ok=True)
+                except FileNotFoundError:
+                    continue  # its writer was alive after all
 
     def write(self, table: pa.Table) -> None:
         """Make these spans durable as one segment; they are visible to the next reader when this returns."""
@@ -115,24 +153,38 @@ class Lake:
         staged.publish()
 
     def segments(self) -> list[Path]:
-        """The segments to read now, none replaced by another."""
+        """The segments to read now, none replaced by another: those that are compacted first.
+
+        Two folders cannot be listed in one instant. But segments leave them only under a journal of the second, so if
+        that is the same before and after, nothing left in between.
+        """
         while True:
             try:
-                compacted = sorted(self.compacted.glob("[!.]*.parquet"))
-                gone = {name for path in compacted for name in self.replaces(path)}
-                fresh = sorted(path for path in self.fresh.glob("[!.]*.parquet") if path.name not in gone)
-                return [path for path in compacted if path.name not in gone] + fresh
+                before = frozenset(path.name for path in self.compacted.iterdir())
+                journals = {name: read_merge(self.compacted / name) for name in before if is_journal(name)}
+                fresh = [path.name for path in self.fresh.iterdir()]
+                if frozenset(path.name for path in self.compacted.iterdir()) != before:
+                    continue
             except FileNotFoundError:
-                continue  # compacted meanwhile: look again
+                if not (self.compacted.exists() and self.fresh.exists()):
+                    raise LakeError(f"{self.path}: the folders of its segments are gone") from None
+                continue  # a journal ended meanwhile: look again
+            compacted, fresh = visible(before, fresh, journals)
+            return [self.compacted / name for name in compacted] + [self.fresh / name for name in fresh]
 
-    def replaces(self, path: Path) -> list[str]:
-        """Names of the segments that a compacted one stands for."""
-        if path.name not in self._replaced:
+    def state(self) -> LakeState:
+        """How much there is, without reading it."""
+        size = 0
+        fresh = []
+        for path in self.segments():
             try:
-                self._replaced[path.name] = replaced_by(path)
-            except LakeError:
-                self._replaced[path.name] = []  # the read that follows will name it
-        return self._replaced[path.name]
+                size += path.stat().st_size
+            except FileNotFoundError:
+                continue
+            if path.parent == self.fresh:
+                fresh.append(time_by_name(path.name) or time.time_ns())
+        oldest = (time.time_ns() - min(fresh)) / 1e9 if fresh else 0.0
+        return LakeState(size, len(fresh), oldest)
 
     def read(self, path: Path, columns: Columns = None) -> pa.Table:
         """A segment, or these columns of it; from memory if it was read before."""
@@ -190,32 +242,82 @@ class Lake:
         Traces come whole, so whatever is computed from them does not depend on the window's borders.
         `columns` may be `schema.ANALYSIS_COLUMNS` where nobody reads single spans: a tenth of the bytes.
         """
-        tables = self.tables(diagnostics, columns)
-        if not tables:
-            return empty_table() if columns is None else empty_table().select(columns)
         if since_ns is None and until_ns is None:
-            return pa.concat_tables(tables)
-        chosen = [rows_between(table.select(_COLUMNS_OF_CHOICE), since_ns, until_ns) for table in tables]
-        wanted = distinct_ids(table.column("trace_id") for table in chosen)
-        wanted = with_linked(pa.concat_tables([linked_traces(table) for table in tables]), wanted)
-        return select_traces(tables, wanted)
-
-    def traces(self, trace_ids: Iterable[bytes]) -> pa.Table:
-        """All spans of these traces."""
-        wanted = pa.array(list(trace_ids), TRACE_ID)
+            tables = self.tables(diagnostics, columns)
+            return pa.concat_tables(tables) if tables else _no_spans(columns)
         while True:
             try:
-                homes = [path for path in self.segments() if self._holds(path, wanted)]
-                return select_traces([read_segment(path) for path in homes], wanted)
+                return self._scan_window(since_ns, until_ns, diagnostics, columns)
             except FileNotFoundError:
                 continue  # compacted meanwhile: look again
 
-    def _holds(self, path: Path, wanted: pa.Array) -> bool:
+    def _scan_window(
+        self, since_ns: int | None, until_ns: int | None, diagnostics: Diagnostics | None, columns: Columns
+    ) -> pa.Table:
+        """Segments whose spans all start outside are read only where they hold traces that the window touches."""
+        inside, outside, links, damaged = [], [], [], 0
+        for path in self.segments():
+            try:
+                touches = self._touches(path, since_ns, until_ns)
+                links.append(self._links_of(path))
+                if touches:
+                    inside.append(self.read(path, columns))
+                else:
+                    outside.append(path)
+            except LakeError:
+                damaged += 1
+        if diagnostics is not None:
+            diagnostics.add("damaged_segments", damaged)
+        chosen = [rows_between(table.select(_COLUMNS_OF_CHOICE), since_ns, until_ns) for table in inside]
+        wanted = distinct_ids(table.column("trace_id") for table in chosen)
+        wanted = with_linked(pa.concat_tables(links), wanted) if links else wanted
+        keys = trace_keys(wanted)
+        tables = [select_traces([table], wanted) for table in inside]
+        tables += [read_traces(path, wanted, columns) for path in outside if self._holds(path, keys)]
+        tables = [table for table in tables if table.num_rows]
+        return pa.concat_tables(tables) if tables else _no_spans(columns)
+
+    def _touches(self, path: Path, since_ns: int | None, until_ns: int | None) -> bool:
+        """Whether spans of a segment may start in the window."""
+        if path.name not in self._times:
+            self._times[path.name] = span_of_time(path)
+        between = self._times[path.name]
+        if between is None:
+            return True
+        return (since_ns is None or between[1] >= since_ns) and (until_ns is None or between[0] < until_ns)
+
+    def _links_of(self, path: Path) -> pa.Table:
+        """The links of a segment that lead to other traces; kept in memory, for they are few."""
+        if path.name not in self._links:
+            with open_segment(path) as file:
+                self._links[path.name] = links_between_traces(file)
+        return self._links[path.name]
+
+    def traces(self, trace_ids: Iterable[bytes]) -> pa.Table:
+        """All spans of these traces, read from the segments, and of those the row groups, that hold them."""
+        wanted = pa.array(list(trace_ids), TRACE_ID)
+        keys = trace_keys(wanted)
+        while True:
+            try:
+                found = [read_traces(path, wanted, None) for path in self.segments() if self._holds(path, keys)]
+                return pa.concat_tables(found) if found else empty_table()
+            except FileNotFoundError:
+                continue  # compacted meanwhile: look again
+
+    def _holds(self, path: Path, keys: NDArray[np.uint64]) -> bool:
         try:
-            found = pc.is_in(self.read(path, ANALYSIS_COLUMNS).column("trace_id"), value_set=wanted)
+            return bool(is_among(keys, self.index.keys(path)).any())
         except LakeError:
             return False
-        return bool(pc.any(found).as_py())
+
+
+@dataclass(frozen=True)
+class LakeState:
+    """Bytes of all segments; how many are fresh, and for how long the oldest of them has waited."""
+
+    bytes: int
+    fresh_segments: int
+    oldest_fresh_s: float
 
 
 class _Staged:
@@ -238,7 +340,9 @@ class _Staged:
     def publish(self) -> None:
         try:
             for path in self._temporary:
+                fault_point("segment-written")
                 publish(path)
+                fault_point("segment-published")
         except OSError as error:
             raise LakeError(f"{self._folder}: cannot be written: {error.strerror or error}") from None
 
@@ -258,6 +362,10 @@ def rows_between(table: pa.Table, since_ns: int | None, until_ns: int | None) ->
     return table.filter(mask)
 
 
+def _no_spans(columns: Columns) -> pa.Table:
+    return empty_table() if columns is None else empty_table().select(columns)
+
+
 def distinct_ids(columns: Iterable[pa.ChunkedArray]) -> pa.Array:
     """The trace ids in these columns, each once."""
     chunks = [chunk for column in columns for chunk in column.chunks]
@@ -268,11 +376,24 @@ def linked_traces(table: pa.Table) -> pa.Table:
     """(trace_id, linked): for every link the trace it is in and the trace it leads to."""
     rows = table.select(["trace_id", "links"]).filter(pc.is_valid(table.column("links"))).combine_chunks()
     if rows.num_rows == 0:
-        return pa.table({"trace_id": pa.array([], TRACE_ID), "linked": pa.array([], TRACE_ID)})
+        return no_links()
     links = rows.column("links").combine_chunks()
     links = links.chunk(0) if isinstance(links, pa.ChunkedArray) else links
     owners = rows.column("trace_id").take(pc.list_parent_indices(links))
     return pa.table({"trace_id": owners, "linked": pc.struct_field(pc.list_flatten(links), "trace_id")})
+
+
+def links_between_traces(file: pq.ParquetFile) -> pa.Table:
+    """(trace_id, linked) of the links of a segment that lead to another trace; most segments have no links at all."""
+    if "links" not in file.schema_arrow.names:
+        return no_links()
+    links = linked_traces(as_spans(file.read(["trace_id", "links"], use_threads=False), ("trace_id", "links")))
+    return links.filter(pc.not_equal(links.column("trace_id"), links.column("linked")))
+
+
+def no_links() -> pa.Table:
+    """No pair of (trace_id, linked)."""
+    return pa.table({"trace_id": pa.array([], TRACE_ID), "linked": pa.array([], TRACE_ID)})
 
 
 def with_linked(links: pa.Table, wanted: pa.Array) -> pa.Array:

@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import LakeError
-from tracelab.lake.lake import Lake, distinct_ids, linked_traces, rows_between, with_linked
-from tracelab.lake.segments import as_spans, open_segment
+from tracelab.lake.lake import Lake, distinct_ids, links_between_traces, no_links, rows_between, with_linked
+from tracelab.lake.segments import as_spans, leaf_numbers, least_and_greatest, open_segment
+from tracelab.lake.trace_index import is_among, trace_keys
 from tracelab.schema import TRACE_ID
 
 BATCH_ROWS = 500_000
@@ -34,21 +35,33 @@ _AS_CODES = ("name", "service_name")  # texts that the analysis turns into codes
 
 
 @dataclass(order=True)
-class _Group:
-    """A row group, by the smallest trace id in it."""
+class Group:
+    """A row group, by the smallest trace id in it; or a table in memory that stands for one."""
 
     low: bytes
     order: tuple[str, int]
     rows: int = field(compare=False)
-    file: pq.ParquetFile = field(compare=False)
+    file: pq.ParquetFile | None = field(compare=False)
     names: frozenset[str] = field(compare=False)
     is_sorted: bool = field(compare=False)
+    table: pa.Table | None = field(default=None, compare=False)
+    starts: tuple[int, int] | None = field(default=None, compare=False)
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Those of the columns that the segment has: a null column costs memory while it waits, too."""
         names = [name for name in columns if name in self.names]
+        if self.file is None or self.table is not None:
+            assert self.table is not None  # noqa: S101  one or the other
+            return self.table.select(names)
         table = self.file.read_row_group(self.order[1], names, use_threads=False)
         return table if self.is_sorted else table.sort_by("trace_id")
+
+    def may_hold(self, since_ns: int | None, until_ns: int | None) -> bool:
+        """Whether a span of it may start in [since_ns, until_ns)."""
+        if self.starts is None:
+            return True
+        first, last = self.starts
+        return (since_ns is None or last >= since_ns) and (until_ns is None or first < until_ns)
 
 
 def whole_traces(
@@ -65,8 +78,8 @@ def whole_traces(
     """
     with ExitStack() as stack:
         files = _open_all(lake, stack, diagnostics)
-        groups = sorted(group for path, file in files for group in _groups(path, file, path.parent == lake.compacted))
-        links = pa.concat_tables([_links(file) for _, file in files]) if files else _no_links()
+        groups = sorted(group for path, file in files for group in groups_of(path, file, path.parent == lake.compacted))
+        links = pa.concat_tables([links_between_traces(file) for _, file in files]) if files else no_links()
         wanted = None
         if since_ns is not None or until_ns is not None:
             wanted = with_linked(links, _in_window(groups, since_ns, until_ns))
@@ -75,6 +88,8 @@ def whole_traces(
         together = _components(links)
         apart = pa.array([trace_id for ids in together for trace_id in ids], TRACE_ID)
         held_back = 0
+        if wanted is not None:
+            groups = _with_traces(lake, groups, wanted)
         for table in _sweep(groups, columns, batch_rows):
             inside = table if wanted is None else _of_traces(table, wanted)
             alone = _of_traces(inside, apart, invert=True) if len(apart) else inside
@@ -93,8 +108,24 @@ def read_ahead(batches: Iterator[pa.Table]) -> Iterator[pa.Table]:
             yield batch
 
 
+def _sweep(groups: list[Group], columns: Sequence[str], batch_rows: int) -> Iterator[pa.Table]:
+    return (as_spans(table, columns) for table in sweep(groups, columns, batch_rows))
+
+
+def _with_traces(lake: Lake, groups: list[Group], wanted: pa.Array) -> list[Group]:
+    """The row groups of the compacted segments that hold one of these traces, and of all that are fresh."""
+    keys = trace_keys(wanted)
+    held: dict[str, bool] = {}
+    for group in groups:
+        name = group.order[0]
+        if name not in held:
+            path = lake.compacted / name
+            held[name] = not group.is_sorted or bool(is_among(keys, lake.index.keys(path)).any())
+    return [group for group in groups if held[group.order[0]]]
+
+
 def _linked_batches(
-    groups: list[_Group], columns: Sequence[str], together: list[list[bytes]], batches: int, batch_rows: int
+    groups: list[Group], columns: Sequence[str], together: list[list[bytes]], batches: int, batch_rows: int
 ) -> Iterator[pa.Table]:
     for batch in range(batches):
         ids = pa.array([trace_id for members in together[batch::batches] for trace_id in members], TRACE_ID)
@@ -124,17 +155,19 @@ def _open_all(lake: Lake, stack: ExitStack, diagnostics: Diagnostics | None) -> 
         return files
 
 
-def _groups(path: Path, file: pq.ParquetFile, is_sorted: bool) -> Iterator[_Group]:
+def groups_of(path: Path, file: pq.ParquetFile, is_sorted: bool) -> Iterator[Group]:
+    """The row groups of an open segment."""
     names = file.schema_arrow.names
+    ids, starts = leaf_numbers(file, ("trace_id", "start_ns"))
     for number in range(file.metadata.num_row_groups):
         meta = file.metadata.row_group(number)
-        statistics = meta.column(names.index("trace_id")).statistics
-        low = statistics.min if statistics is not None and statistics.has_min_max else bytes(_ID_BYTES)
-        yield _Group(low, (path.name, number), meta.num_rows, file, frozenset(names), is_sorted)
+        low, _ = least_and_greatest(meta, ids) or (bytes(_ID_BYTES), None)
+        between = least_and_greatest(meta, starts)
+        yield Group(low, (path.name, number), meta.num_rows, file, frozenset(names), is_sorted, None, between)
 
 
-def _sweep(groups: list[_Group], columns: Sequence[str], batch_rows: int) -> Iterator[pa.Table]:
-    """Every row once; a trace's rows all in one table."""
+def sweep(groups: list[Group], columns: Sequence[str], batch_rows: int) -> Iterator[pa.Table]:
+    """Every row of the groups, which are in order, once; a trace's rows all in one table, as it is stored."""
     waiting: list[pa.Table] = []
     read = 0
     for at, group in enumerate(groups):
@@ -150,7 +183,7 @@ def _sweep(groups: list[_Group], columns: Sequence[str], batch_rows: int) -> Ite
         while ready:
             batch, ready = _cut(ready, _id_after(ready, batch_rows))
             if batch:
-                yield as_spans(pa.concat_tables(batch, promote_options="default").combine_chunks(), columns)
+                yield pa.concat_tables(batch, promote_options="permissive").combine_chunks()
 
 
 def _cut(parts: list[pa.Table], trace_id: bytes | None) -> tuple[list[pa.Table], list[pa.Table]]:
@@ -179,22 +212,10 @@ def _rows_below(table: pa.Table, trace_id: bytes) -> int:
     return bisect.bisect_left(range(table.num_rows), trace_id, key=lambda row: ids[row].as_py())
 
 
-def _in_window(groups: list[_Group], since_ns: int | None, until_ns: int | None) -> pa.Array:
-    chosen = (rows_between(group.read(("trace_id", "start_ns")), since_ns, until_ns) for group in groups)
+def _in_window(groups: list[Group], since_ns: int | None, until_ns: int | None) -> pa.Array:
+    touched = [group for group in groups if group.may_hold(since_ns, until_ns)]
+    chosen = (rows_between(group.read(("trace_id", "start_ns")), since_ns, until_ns) for group in touched)
     return distinct_ids(table.column("trace_id") for table in chosen)
-
-
-def _no_links() -> pa.Table:
-    return pa.table({"trace_id": pa.array([], TRACE_ID), "linked": pa.array([], TRACE_ID)})
-
-
-def _links(file: pq.ParquetFile) -> pa.Table:
-    """(trace_id, linked) of the rows of a segment that link to another trace; most segments have no such column."""
-    if "links" not in file.schema_arrow.names:
-        return _no_links()
-    names = ("trace_id", "links")
-    links = linked_traces(as_spans(file.read(list(names), use_threads=False), names))
-    return links.filter(pc.not_equal(links.column("trace_id"), links.column("linked")))
 
 
 def _components(links: pa.Table) -> list[list[bytes]]:
