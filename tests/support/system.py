@@ -52,16 +52,18 @@ class Collector:
 
 
 @contextmanager
-def collector(lake: Path, *options: str) -> Iterator[Collector]:
+def collector(lake: Path, *options: str, fault: str = "", ports: tuple[int, int] = (0, 0)) -> Iterator[Collector]:
     """A collector on free ports, ready; killed at the end if it still runs."""
-    arguments = ["collect", "--lake", str(lake), "--grpc-port", "0", "--http-port", "0", *options]
-    process = subprocess.Popen([*TRACELAB, *arguments], stdout=subprocess.PIPE, text=True)
+    numbers = ["--grpc-port", str(ports[0]), "--http-port", str(ports[1])]
+    arguments = ["collect", "--lake", str(lake), *numbers, *options]
+    environment = {**os.environ, "TRACELAB_FAULT": fault}
+    process = subprocess.Popen([*TRACELAB, *arguments], stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     watchdog = threading.Timer(60, process.kill)  # a collector that hangs before it is ready fails the test
     watchdog.start()
     line = process.stdout.readline()
     watchdog.cancel()
-    found = re.search(r"OTLP/gRPC \S+?:(\d+) .*http://\S+?:(\d+)/", line)
+    found = re.search(r"OTLP/gRPC \S+?:(\d+) .*https?://\S+?:(\d+)/", line)
     assert found, f"the collector did not start: {line!r}"
     started = Collector(process, int(found[1]), int(found[2]))
     try:

@@ -49,6 +49,7 @@ def path_command(lake_path: Path | None) -> None:
 def info_command(lake_path: Path | None, as_json: bool) -> None:
     """Spans, traces, files, bytes, oldest and newest."""
     from tracelab.lake.info import lake_info
+    from tracelab.reporters.terminal import clean
     from tracelab.times import time_text
 
     info = lake_info(_open(lake_path))
@@ -58,7 +59,7 @@ def info_command(lake_path: Path | None, as_json: bool) -> None:
     for key, value in info.items():
         text: Any = time_text(value) if key.endswith("_ns") and value is not None else value
         if isinstance(value, list):
-            text = ", ".join(value)
+            text = ", ".join(clean(name) for name in value)
         elif isinstance(value, dict):
             text = ", ".join(f"{name} {count}" for name, count in value.items()) or "none"
         click.echo(f"{key.removesuffix('_ns'):14}{text}")
@@ -75,6 +76,7 @@ def verify_command(lake_path: Path | None, as_json: bool) -> None:
     """
     from tracelab.lake.keep import verify
     from tracelab.reporters.plain import plain
+    from tracelab.reporters.terminal import clean
 
     lake = _open(lake_path)
     verdict = verify(lake, lambda done, files: progress(f"{done} of {files} files"))
@@ -87,7 +89,7 @@ def verify_command(lake_path: Path | None, as_json: bool) -> None:
         for name in verdict.unfinished:
             click.echo(f"unfinished: {name}; the next compaction removes it")
         for damage in verdict.damaged:
-            click.echo(f"damaged: {damage.file}: {damage.why}")
+            click.echo(f"damaged: {clean(damage.file)}: {clean(damage.why, limit=300)}")
     if verdict.damaged:
         raise CheckError(f"{len(verdict.damaged)} files cannot be read; the others are read without them")
 
