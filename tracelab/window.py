@@ -26,6 +26,18 @@ class Window:
             inside &= start_ns < self.until_ns
         return inside
 
+    def holds_all(self, first_ns: int, last_ns: int) -> bool:
+        """Whether all starts from `first_ns` to `last_ns`, that one too, are inside."""
+        return (self.since_ns is None or first_ns >= self.since_ns) and (
+            self.until_ns is None or last_ns < self.until_ns
+        )
+
+    def touches(self, first_ns: int, last_ns: int) -> bool:
+        """Whether one of them may be."""
+        return (self.since_ns is None or last_ns >= self.since_ns) and (
+            self.until_ns is None or first_ns < self.until_ns
+        )
+
     def hull(self, other: Window) -> Window:
         """The window from the start of the first to the end of the last."""
         starts, ends = (self.since_ns, other.since_ns), (self.until_ns, other.until_ns)

@@ -234,7 +234,8 @@ def test_a_public_address_is_warned_about(tmp_path: Path, options: list[str], wa
 
 
 HOSTILE = (
-    "<script>alert(1)</script>", "\x1b[2J\x1b]0;owned\x07", "../../../etc/passwd", "'; DROP TABLE spans; --", '"quoted"',
+    "<script>alert(1)</script>", "\x1b[2J\x1b]0;owned\x07", "../../../etc/passwd",
+    "'; DROP TABLE spans; --", '"quoted"',
     "\u202eright-to-left", "{{7*7}}", "null\x00byte", "a\nb\tc", "x" * 2**20,
 )  # fmt: skip
 

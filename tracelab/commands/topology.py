@@ -29,6 +29,7 @@ def command(
     tracelab topology --service api --json
     tracelab topology traces.json --dot | dot -Tsvg > topology.svg
     """
+    from tracelab.analysis.derived import lake_graph
     from tracelab.analysis.service_graph import finish_graph, merge_graphs, sum_graph
     from tracelab.diagnostics import Diagnostics
     from tracelab.reporters import graphs
@@ -36,8 +37,11 @@ def command(
     from tracelab.reporters.terminal import diagnostics_table, print_report, topology_table
 
     reading = Diagnostics()
-    parts = (sum_graph(traces, src.window) for traces in src.stream(reading))
-    graph = finish_graph(merge_graphs(parts, src.window), reading)
+    if src.files:
+        sums = merge_graphs((sum_graph(traces, src.window) for traces in src.stream(reading)), src.window)
+    else:
+        sums = lake_graph(src.lake(), src.window, reading, src.skew_correction)
+    graph = finish_graph(sums, reading)
     if src.service is not None:
         graph = _around(graph, src.service)
     if as_json:

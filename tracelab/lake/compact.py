@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tracelab.errors import LakeError
 from tracelab.lake.lake import Lake
 from tracelab.lake.merges import Journal, recover
-from tracelab.lake.segments import SegmentFile, new_name, open_segment, read_stored, rows_by_name, stored_schema
+from tracelab.lake.segments import CODED, SegmentFile, new_name, open_segment, read_stored, rows_by_name, stored_schema
 from tracelab.lake.stream import Group, groups_of, sweep
 from tracelab.lake.trace_index import is_among, trace_keys
 from tracelab.traceset import id_numbers
@@ -131,7 +131,7 @@ def _merge_fresh(lake: Lake, paths: list[Path]) -> int:
             continue  # pruned by a person, who had a reason
     if not tables:
         return 0
-    table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
     del tables
     table = table.take(pa.array(_by_trace(table)))
     hours, keys = _homes(lake, table)
@@ -160,14 +160,16 @@ def _homes(lake: Lake, table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.u
     first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     start = table.column("start_ns").to_numpy()
     hours = _common_hours(start[first] // HOUR_NS)
+    by_key = np.argsort(keys[first])  # looked up in their order, neighbours lie in the same part of an index
+    wanted = keys[first][by_key]
     homeless = np.ones(first.size, np.bool_)
     for hour, paths in _partitions(lake).items():
         for path in paths:
             try:
-                here = is_among(keys[first], lake.index.keys(path)) & homeless
+                here = is_among(wanted, lake.index.keys(path)) & homeless
             except (LakeError, FileNotFoundError):
                 continue
-            hours[here] = _hour_number(hour)
+            hours[by_key[here]] = _hour_number(hour)
             homeless &= ~here
     sizes = np.diff(np.append(first, keys.size))
     return np.repeat(hours, sizes), keys
@@ -230,7 +232,7 @@ def _write_partition(lake: Lake, names: list[str], table: pa.Table | None, compa
         groups: list[Group] = []
         columns = set(() if table is None else table.column_names)
         for path in company:
-            file = stack.enter_context(open_segment(path))
+            file = stack.enter_context(open_segment(path, CODED))
             groups += groups_of(path, file, is_sorted=True)
             columns |= set(file.schema_arrow.names)
         if table is not None:
@@ -243,7 +245,7 @@ def _write_partition(lake: Lake, names: list[str], table: pa.Table | None, compa
         out = SegmentFile(lake.compacted / left.pop(0), schema)
         try:
             for batch in sweep(sorted(groups), schema.names, BATCH_ROWS // 2):
-                ordered = batch.take(pa.array(_by_trace(batch)))
+                ordered = batch.take(pa.array(_by_trace(batch))) if company else batch
                 keys.append(np.unique(trace_keys(ordered.column("trace_id"))))
                 out.append(ordered)
                 if out.rows >= share and left:

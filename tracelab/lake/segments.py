@@ -10,7 +10,7 @@ import bisect
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,9 @@ _NESTED_TEXTS = [
 _STATISTICS = ["trace_id", "start_ns", "service_name"]
 _NEEDED = [field.name for field in SCHEMA if not field.nullable]
 _NEVER_NULL = frozenset(_NEEDED)
+_CODES = pa.dictionary(pa.int32(), pa.string())
+CODED = frozenset(field.name for field in SCHEMA if pa.types.is_string(field.type)) | set(TEXT_MAPS)
+"""Columns of texts, which are moved about as codes: four bytes, whatever they say."""
 ROW_GROUP_ROWS = 16_384
 
 
@@ -142,11 +145,11 @@ class SegmentFile:
 
 
 def stored_schema(names: Iterable[str]) -> pa.Schema:
-    """The schema that a segment with these columns has on disk."""
+    """The schema in which a segment with these columns is written: texts by code, which are the same on disk."""
     wanted = set(names)
     return pa.schema(
         [
-            field.with_type(pa.string()) if field.name in TEXT_MAPS else field
+            field.with_type(_CODES) if field.name in CODED else field
             for field in SCHEMA.remove_metadata()
             if field.name in wanted
         ]
@@ -172,7 +175,7 @@ def publish(temporary: Path) -> Path:
 
 
 @contextmanager
-def open_segment(path: Path, as_codes: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+def open_segment(path: Path, as_codes: Collection[str] = ()) -> Iterator[pq.ParquetFile]:
     """A segment to read from. LakeError if the file is none, FileNotFoundError if it is gone.
 
     Columns in `as_codes` come as dictionary arrays, as they are stored: codes cost less to
@@ -277,7 +280,7 @@ def least_and_greatest(group: pq.RowGroupMetaData, column: int) -> tuple[Any, An
 
 def read_stored(path: Path) -> pa.Table:
     """A segment as it is stored, with dictionary arrays where they help. LakeError if the file is none."""
-    with open_segment(path) as file:
+    with open_segment(path, CODED) as file:
         try:
             return to_stored(file.read(use_threads=False))
         except (pa.ArrowException, OSError, ValueError) as error:

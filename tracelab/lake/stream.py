@@ -183,7 +183,7 @@ def sweep(groups: list[Group], columns: Sequence[str], batch_rows: int) -> Itera
         while ready:
             batch, ready = _cut(ready, _id_after(ready, batch_rows))
             if batch:
-                yield pa.concat_tables(batch, promote_options="permissive").combine_chunks()
+                yield pa.concat_tables(batch, promote_options="permissive").unify_dictionaries().combine_chunks()
 
 
 def _cut(parts: list[pa.Table], trace_id: bytes | None) -> tuple[list[pa.Table], list[pa.Table]]:
