@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAKE ?= lake
 
-.PHONY: help setup setup-dev demo test check lint types bench docs screenshots clean
+.PHONY: help setup setup-dev demo test torture check lint types bench docs screenshots clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ demo: setup ## Run the demo shop, collector, load and dashboard until Ctrl-C
 test: setup-dev ## Run the tests
 	$(BIN)/python -m pytest
 
+torture: setup-dev ## Kill and starve the collector a hundred times, fuzz the decoders at length
+	TRACELAB_TORTURE=100 TRACELAB_FUZZ=20000 $(BIN)/python -m pytest tests/e2e/test_torture.py tests/properties/test_decoders_agree.py -s
+
 lint: setup-dev ## Check style
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -43,6 +46,8 @@ check: lint types test ## Style, types and tests
 bench: setup-dev ## Measure; docs/benchmarks.md keeps the figures
 	$(BIN)/python -m benchmarks.analysis
 	$(BIN)/python -m benchmarks.lake
+	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.live
 
 docs: setup-dev ## Make the reference pages anew from the code
 	$(BIN)/python -m tests.support.reference

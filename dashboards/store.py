@@ -19,6 +19,8 @@ import tracelab
 EVERYTHING = "all"
 REFRESH_S = 2.0
 FORGET_S = 20.0
+DETAILS_EVERY_S = 6.0
+"""Single traces of a live window are assembled less often than its graph is brought up to date: they cost more."""
 SETTLE_NS = 3 * 10**9
 """A live window ends so long ago: of what began later, one side may have arrived and the other not yet."""
 
@@ -26,25 +28,40 @@ _log = logging.getLogger("tracelab.dashboard")
 
 
 @dataclass(frozen=True)
-class View:
-    """A window of the lake, whole: its traces, their paths and their graph."""
+class Details:
+    """The traces of a window, assembled, one by one."""
 
-    window: tracelab.Window
     traces: tracelab.TraceSet
     paths: tracelab.CriticalPaths
-    graph: tracelab.ServiceGraph
     summaries: list[tracelab.TraceSummary]
+    made_at: float
+
+
+@dataclass(frozen=True)
+class View:
+    """A window of the lake: its graph as it is now, and its traces as they were a few seconds ago."""
+
+    window: tracelab.Window
+    graph: tracelab.ServiceGraph
+    details: Details
     segments: tuple[str, ...]
 
+    @property
+    def traces(self) -> tracelab.TraceSet:
+        return self.details.traces
 
-def compute(lake: tracelab.Lake, window: tracelab.Window, segments: tuple[str, ...]) -> View:
-    """A window of the lake as it is now."""
+    @property
+    def summaries(self) -> list[tracelab.TraceSummary]:
+        return self.details.summaries
+
+
+def details_of(lake: tracelab.Lake, window: tracelab.Window) -> Details:
+    """The traces of a window of the lake as it is now."""
     diagnostics = tracelab.Diagnostics()
     table = lake.scan(window.since_ns, window.until_ns, diagnostics, tracelab.ANALYSIS_COLUMNS)
     traces = tracelab.assemble(table).noting(**diagnostics)
     paths = tracelab.critical_paths(traces)
-    graph = tracelab.service_graph(traces, window, paths)
-    return View(window, traces, paths, graph, tracelab.trace_summaries(traces, window), segments)
+    return Details(traces, paths, tracelab.trace_summaries(traces, window), time.monotonic())
 
 
 class Store:
@@ -53,6 +70,7 @@ class Store:
     def __init__(self, lake: tracelab.Lake) -> None:
         self.lake = lake
         self._views: dict[str, View] = {}
+        self._live: dict[str, tracelab.LiveGraph] = {}
         self._wanted: dict[str, float] = {}
         self._lock = threading.Lock()
         threading.Thread(target=self._keep_fresh, daemon=True, name="store").start()
@@ -74,10 +92,19 @@ class Store:
         return view
 
     def _refresh(self, since: str) -> View:
-        window = tracelab.Window()
-        if since != EVERYTHING:
+        segments, before = self._segments(), self._views.get(since)
+        if since == EVERYTHING:
+            window = tracelab.Window()
+            details = details_of(self.lake, window)
+            graph = tracelab.service_graph(details.traces, window, details.paths)
+        else:
             window = tracelab.Window(tracelab.parse_time_ns(since), time.time_ns() - SETTLE_NS)
-        view = compute(self.lake, window, self._segments())
+            noted = tracelab.Diagnostics()
+            live = self._live.setdefault(since, tracelab.LiveGraph(self.lake))
+            graph = tracelab.finish_graph(live.refresh(window, noted), noted)
+            is_young = before is not None and time.monotonic() - before.details.made_at < DETAILS_EVERY_S
+            details = before.details if before is not None and is_young else details_of(self.lake, window)
+        view = View(window, graph, details, segments)
         self._views[since] = view
         return view
 
@@ -97,6 +124,7 @@ class Store:
         if unasked_s > FORGET_S:
             self._wanted.pop(since, None)
             self._views.pop(since, None)
+            self._live.pop(since, None)
         elif self._stale(since):
             with self._lock:
                 self._refresh(since)

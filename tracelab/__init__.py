@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tracelab.analysis.findings import find_all as find_all
     from tracelab.analysis.journey import Journey as Journey
     from tracelab.analysis.journey import journey as journey
+    from tracelab.analysis.live import LiveGraph as LiveGraph
     from tracelab.analysis.missing_edge import EdgeExplanation as EdgeExplanation
     from tracelab.analysis.missing_edge import explain_edge as explain_edge
     from tracelab.analysis.order import LearnedOrders as LearnedOrders
@@ -119,6 +120,7 @@ _WHERE = {
     "tracelab.analysis.calls": ("Calls", "Node", "collect_calls"),
     "tracelab.analysis.critical_path": ("CriticalPaths", "critical_paths"),
     "tracelab.analysis.journey": ("Journey", "journey"),
+    "tracelab.analysis.live": ("LiveGraph",),
     "tracelab.analysis.service_graph": (
         "Edge",
         "GraphSums",

@@ -39,8 +39,8 @@ def to_stored(table: pa.Table) -> pa.Table:
             for pairs in table.column(at).to_pylist():
                 key = None if pairs is None else tuple(pairs)
                 texts.append(None if key is None else known.get(key) or known.setdefault(key, stored_text(key)))
-            field = pa.field(name, pa.string(), nullable=table.field(at).nullable)
-            table = table.set_column(at, field, pa.array(texts, pa.string()))
+            codes = pa.array(texts, pa.string()).dictionary_encode()
+            table = table.set_column(at, pa.field(name, codes.type, nullable=table.field(at).nullable), codes)
     return table
 
 

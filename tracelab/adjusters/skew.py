@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tracelab.kernels.hosts import skew_shifts
-from tracelab.traceset import TraceSet
+from tracelab.traceset import TraceSet, dense_codes
 
 
 def correct_clock_skew(traces: TraceSet) -> TraceSet:
@@ -17,7 +17,11 @@ def correct_clock_skew(traces: TraceSet) -> TraceSet:
     """
     if len(traces) == 0 or (traces.hosts < 0).all():
         return traces
-    codes, host_code = np.unique(traces.hosts, axis=0, return_inverse=True)
+    hosts, host_code = 1, np.zeros(len(traces), np.int64)
+    for column in traces.hosts.T:  # a column at a time: to sort whole rows would cost half of all that is done here
+        size = int(column.max()) + 2
+        distinct, host_code = dense_codes(host_code * size + column + 1, hosts * size)
+        hosts = distinct.size
     shift, verdict = skew_shifts(
         traces.roots,
         traces.parent_row,
@@ -27,8 +31,8 @@ def correct_clock_skew(traces: TraceSet) -> TraceSet:
         traces.kind,
         traces.service,
         traces.hosts,
-        host_code.reshape(-1).astype(np.int64),
-        len(codes),
+        host_code,
+        hosts,
     )
     return replace(traces, start_ns=traces.start_ns + shift, end_ns=traces.end_ns + shift, shift_ns=shift).noting_at(
         skew_corrected=np.flatnonzero(verdict == 1),

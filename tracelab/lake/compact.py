@@ -22,7 +22,18 @@ from numpy.typing import NDArray
 from tracelab.errors import LakeError
 from tracelab.lake.lake import Lake
 from tracelab.lake.merges import Journal, recover
-from tracelab.lake.segments import CODED, SegmentFile, new_name, open_segment, read_stored, rows_by_name, stored_schema
+from tracelab.lake.segments import (
+    CODED,
+    Merged,
+    SegmentFile,
+    merged_from,
+    new_name,
+    open_segment,
+    read_stored,
+    rows_by_name,
+    stored_schema,
+    time_by_name,
+)
 from tracelab.lake.stream import Group, groups_of, sweep
 from tracelab.lake.trace_index import is_among, trace_keys
 from tracelab.traceset import id_numbers
@@ -35,6 +46,7 @@ PARTITIONS = 48  # that one batch is spread over; traces of rarer hours go where
 CLOSED_AFTER_S = 2 * 3600
 FEW = 4  # segments that a closed partition may have
 HOUR_NS = 3600 * 10**9
+YOUNG_NS = 60 * 10**9
 Stop = Callable[[], bool]
 
 
@@ -214,10 +226,11 @@ def _write(lake: Lake, parts: list[tuple[str, pa.Table | None, list[Path]]], rep
         rows = sum(rows_by_name(path.name) for path in company) + (0 if table is None else table.num_rows)
         pieces = max(-(-rows // MAX_ROWS), 1)
         names.append([f"{hour}_{new_name(rows // pieces)}" for _ in range(pieces)])
+    merged = {name: _young(lake, name) for name in replaces}
     journal = Journal(lake.compacted, lake.fresh, [name for piece in names for name in piece], replaces)
     try:
         for piece, (_, table, company) in zip(names, parts, strict=True):
-            _write_partition(lake, piece, table, company)
+            _write_partition(lake, piece, table, company, merged)
     except BaseException as error:
         journal.give_up()
         if isinstance(error, pa.ArrowException | OSError):
@@ -226,7 +239,15 @@ def _write(lake: Lake, parts: list[tuple[str, pa.Table | None, list[Path]]], rep
     journal.commit()
 
 
-def _write_partition(lake: Lake, names: list[str], table: pa.Table | None, company: list[Path]) -> None:
+def _young(lake: Lake, name: str) -> Merged:
+    """From what a segment was merged, if that was so lately that a reader may never have seen it."""
+    written = time_by_name(name)
+    if written is None or time.time_ns() - written > YOUNG_NS or not (lake.compacted / name).exists():
+        return {}
+    return merged_from(lake.compacted / name)
+
+
+def _write_partition(lake: Lake, names: list[str], table: pa.Table | None, company: list[Path], merged: Merged) -> None:
     """The rows of a table and of these segments as segments of these names, in the order of trace id, then start."""
     with ExitStack() as stack:
         groups: list[Group] = []
@@ -242,7 +263,7 @@ def _write_partition(lake: Lake, names: list[str], table: pa.Table | None, compa
         share = -(-rows // len(names))
         left = list(names)
         keys: list[NDArray[np.uint64]] = []
-        out = SegmentFile(lake.compacted / left.pop(0), schema)
+        out = SegmentFile(lake.compacted / left.pop(0), schema, merged)
         try:
             for batch in sweep(sorted(groups), schema.names, BATCH_ROWS // 2):
                 ordered = batch.take(pa.array(_by_trace(batch))) if company else batch
@@ -250,7 +271,7 @@ def _write_partition(lake: Lake, names: list[str], table: pa.Table | None, compa
                 out.append(ordered)
                 if out.rows >= share and left:
                     _close(lake, out, keys)
-                    out, keys = SegmentFile(lake.compacted / left.pop(0), schema), []
+                    out, keys = SegmentFile(lake.compacted / left.pop(0), schema, merged), []
             _close(lake, out, keys)
             for name in left:  # the rows of few traces fill fewer segments than there was room for
                 SegmentFile(lake.compacted / name, schema).close()

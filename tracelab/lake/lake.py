@@ -258,7 +258,7 @@ class Lake:
         inside, outside, links, damaged = [], [], [], 0
         for path in self.segments():
             try:
-                touches = self._touches(path, since_ns, until_ns)
+                touches = self.touches(path, since_ns, until_ns)
                 links.append(self._links_of(path))
                 if touches:
                     inside.append(self.read(path, columns))
@@ -277,7 +277,7 @@ class Lake:
         tables = [table for table in tables if table.num_rows]
         return pa.concat_tables(tables) if tables else _no_spans(columns)
 
-    def _touches(self, path: Path, since_ns: int | None, until_ns: int | None) -> bool:
+    def touches(self, path: Path, since_ns: int | None, until_ns: int | None) -> bool:
         """Whether spans of a segment may start in the window."""
         if path.name not in self._times:
             self._times[path.name] = span_of_time(path)

@@ -7,6 +7,7 @@ as nulls.
 from __future__ import annotations
 
 import bisect
+import json
 import os
 import time
 import uuid
@@ -14,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,6 +34,9 @@ _NESTED_TEXTS = [
 ]
 _STATISTICS = ["trace_id", "start_ns", "service_name"]
 _NEEDED = [field.name for field in SCHEMA if not field.nullable]
+_MERGED = b"tracelab.merged"
+Merged: TypeAlias = "dict[str, Merged]"
+"""Names of segments; of those that were themselves merged a moment before, from which."""
 _NEVER_NULL = frozenset(_NEEDED)
 _CODES = pa.dictionary(pa.int32(), pa.string())
 CODED = frozenset(field.name for field in SCHEMA if pa.types.is_string(field.type)) | set(TEXT_MAPS)
@@ -53,9 +57,8 @@ def rows_by_name(name: str) -> int:
 
 def time_by_name(name: str) -> int | None:
     """When a segment was written, ns since the epoch, by its name."""
-    parts = name.split("-")
-    found = [part for part in parts if len(part) == 20 and part.isdigit()]
-    return int(found[0]) if found else None
+    written = name.rpartition("_")[2].partition("-")[0]
+    return int(written) if len(written) == 20 and written.isdigit() else None
 
 
 def fsync_folder(folder: Path) -> None:
@@ -115,12 +118,13 @@ def _writer(file: BinaryIO | pa.BufferOutputStream, schema: pa.Schema, packing: 
 class SegmentFile:
     """A compacted segment that grows by row groups; `close` makes it durable, under the name that it has already."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, merged: Merged | None = None) -> None:
         self.path = path
         self.rows = 0
         self._schema = schema
         self._file = path.open("wb")
         self._writer = _writer(self._file, schema, LASTING)
+        self._writer.add_key_value_metadata({_MERGED: json.dumps(merged or {})})
 
     def append(self, table: pa.Table) -> None:
         """Rows in their order, some row groups of them."""
@@ -183,7 +187,8 @@ def open_segment(path: Path, as_codes: Collection[str] = ()) -> Iterator[pq.Parq
     """
     try:
         file = pq.ParquetFile(path)
-        coded = [name for name in as_codes if name in file.schema_arrow.names]
+        leaves = {file.metadata.schema.column(number).path for number in range(file.metadata.num_columns)}
+        coded = [name for name in as_codes if name in leaves]
         if coded:
             file = pq.ParquetFile(path, metadata=file.metadata, read_dictionary=coded)
         missing = [name for name in _NEEDED if name not in file.schema_arrow.names]
@@ -285,6 +290,13 @@ def read_stored(path: Path) -> pa.Table:
             return to_stored(file.read(use_threads=False))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise LakeError(f"{path}: not a readable segment: {error}") from None
+
+
+def merged_from(path: Path) -> Merged:
+    """The segments whose rows a compacted one has, or shares with others that were written with it."""
+    with open_segment(path) as file:
+        found: Merged = json.loads((file.metadata.metadata or {}).get(_MERGED, b"{}"))
+    return found
 
 
 def span_of_time(path: Path) -> tuple[int, int] | None:
