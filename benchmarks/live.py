@@ -49,11 +49,9 @@ def main() -> None:
             finish_graph(live.refresh(Window(max(now - WINDOW_NS, START_NS), now)))
             taken.append(1000 * (time.process_time() - began))
     later = sorted(taken[1:])
-    print("| refresh of 15 minutes | CPU ms |\n|---|---:|")
-    print(
     middle, most = later[len(later) // 2], later[-1]
+    print("| refresh of 15 minutes | CPU ms |\n|---|---:|")
     print(f"| the first | {taken[0]:,.0f} |\n| later, median | {middle:,.0f} |\n| later, most | {most:,.0f} |")
-    )
 
 
 if __name__ == "__main__":
