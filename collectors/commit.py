@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from collectors.metrics import Metrics
+from collectors.settings import MAX_WAITING_BYTES
 from tracelab import Lake, Limits, Outcome, TracelabError, decode_requests
 
-MAX_WAITING_BYTES = 256 * 2**20
 MAX_COMMIT_BYTES = 16 * 2**20
 """Of requests in one segment: some 48,000 spans. More would save little time, and cost memory."""
 LINGER_S = 0.02

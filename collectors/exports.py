@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from collectors.commit import Committer, OverloadedError, Request
 from collectors.metrics import Metrics
-from tracelab import LakeError, Outcome, TooLargeError
+from tracelab import LakeError, Outcome, TooLargeError, TracelabError
 
 RETRY_AFTER_S = 2
 
@@ -64,11 +64,7 @@ class ExportPath:
                 outcome = await self._commit(body, encoding is Encoding.JSON)
         except (OverloadedError, LakeError, OSError) as error:
             return refusal(code_pb2.UNAVAILABLE, str(error), retry=True)
-        if isinstance(outcome.error, TooLargeError):
-            return refusal(code_pb2.RESOURCE_EXHAUSTED, str(outcome.error))
-        if outcome.error is not None:
-            return refusal(code_pb2.INVALID_ARGUMENT, str(outcome.error))
-        return _response(outcome)
+        return _response(outcome) if outcome.error is None else refusal_of(outcome.error)
 
     async def _commit(self, body: bytes, is_json: bool) -> Outcome:
         loop = asyncio.get_running_loop()
@@ -96,6 +92,12 @@ def _response(outcome: Outcome) -> Answer:
     response.partial_success.rejected_spans = outcome.rejected_spans
     response.partial_success.error_message = outcome.message
     return Answer(response)
+
+
+def refusal_of(error: TracelabError) -> Answer:
+    """What a client hears whose request cannot be taken, however often it comes."""
+    too_large = isinstance(error, TooLargeError)
+    return refusal(code_pb2.RESOURCE_EXHAUSTED if too_large else code_pb2.INVALID_ARGUMENT, str(error))
 
 
 def refusal(code: int, message: str, retry: bool = False) -> Answer:

@@ -8,13 +8,15 @@ import grpc
 from google.rpc import code_pb2
 
 from collectors.binding import bind
-from collectors.exports import Encoding, ExportPath, refusal
+from collectors.exports import Encoding, ExportPath, refusal, refusal_of
 from collectors.settings import Settings, Tls
-from tracelab import UsageError
+from collectors.unpack import unpack
+from tracelab import InputError, UsageError
 
 _SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _DEAD_AFTER_S = 20
+_IDENTITY_OR_GZIP = 0b101  # not deflate, the bit between; a client that asks for it hears UNIMPLEMENTED
 _STREAMS = 256  # requests at once on a connection
 
 
@@ -27,7 +29,11 @@ def _export_handler(path: ExportPath, settings: Settings) -> Any:
                 await context.abort(
                     grpc.StatusCode.UNAUTHENTICATED, "send an `authorization: Bearer TOKEN` that is known"
                 )
-        answer = await path.export(body, Encoding.PROTOBUF, "grpc")
+        try:
+            answer = await path.export(unpack(body, settings.limits.body_bytes), Encoding.PROTOBUF, "grpc")
+        except InputError as error:
+            answer = refusal_of(error)
+            path.count(answer, "grpc")
         if answer.status is not None:
             context.set_trailing_metadata((("grpc-status-details-bin", answer.status.SerializeToString()),))
             await context.abort(_CODES[answer.status.code], answer.status.message)
@@ -49,6 +55,8 @@ async def serve_grpc(path: ExportPath, settings: Settings, reuse_port: bool) -> 
     host, port = settings.host, settings.grpc_port
     server = grpc.aio.server(
         options=[
+            ("grpc.per_message_decompression", 0),  # we unpack: faster, and within a limit
+            ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_OR_GZIP),
             ("grpc.max_receive_message_length", settings.limits.body_bytes),
             ("grpc.so_reuseport", int(reuse_port)),
             ("grpc.max_concurrent_streams", _STREAMS),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from typing import Any
 
 from google.protobuf.json_format import MessageToJson
@@ -16,8 +15,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from collectors.exports import RETRY_AFTER_S, Answer, Encoding, ExportPath, refusal
+from collectors.exports import RETRY_AFTER_S, Answer, Encoding, ExportPath, refusal, refusal_of
 from collectors.settings import Settings
+from collectors.unpack import Unpacker
+from tracelab import InputError
 
 _HTTP_STATUS = {
     code_pb2.INVALID_ARGUMENT: 400,
@@ -25,10 +26,6 @@ _HTTP_STATUS = {
     code_pb2.RESOURCE_EXHAUSTED: 413,
     code_pb2.UNAVAILABLE: 503,
 }
-
-
-class _TooLarge(Exception):  # noqa: N818  not an error of ours: the client hears of it
-    """The body is larger than allowed, packed or unpacked."""
 
 
 def timed_protocol(settings: Settings) -> type[HttpToolsProtocol]:
@@ -60,27 +57,11 @@ def _respond(answer: Answer, encoding: Encoding, status: int | None = None) -> R
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
-    """The unpacked body. A gzip bomb costs no more memory than the largest allowed body."""
-    chunks: list[bytes] = []
-    size = 0
-    unpack = zlib.decompressobj(wbits=31) if request.headers.get("content-encoding", "identity") == "gzip" else None
-    async for chunk in request.stream():
-        rest = chunk
-        while rest:
-            if unpack is None:
-                part, rest = rest, b""
-            else:
-                part = unpack.decompress(rest, limit + 1 - size)
-                rest = unpack.unconsumed_tail or unpack.unused_data
-                if unpack.eof and rest:  # gzip members may follow one another
-                    unpack = zlib.decompressobj(wbits=31)
-            size += len(part)
-            chunks.append(part)
-            if size > limit:
-                raise _TooLarge
-    if unpack is not None and not unpack.eof:
-        raise zlib.error("the gzip stream ends too early")
-    return b"".join(chunks)
+    """The unpacked body."""
+    unpacker = Unpacker(limit, request.headers.get("content-encoding", "identity") == "gzip")
+    async for piece in request.stream():
+        unpacker.feed(piece)
+    return unpacker.body()
 
 
 class _Traces:
@@ -107,16 +88,15 @@ class _Traces:
             )
         if request.headers.get("content-encoding", "identity") not in ("identity", "gzip", ""):
             return self._refuse(code_pb2.INVALID_ARGUMENT, "Content-Encoding may be gzip or none", encoding, 415)
-        limit = self._settings.limits.body_bytes
         try:
             async with asyncio.timeout(self._settings.slow_client_s):
-                body = await _read_body(request, limit)
+                body = await _read_body(request, self._settings.limits.body_bytes)
         except TimeoutError:
             return self._refuse(code_pb2.DEADLINE_EXCEEDED, "the request took too long to arrive", encoding, 408)
-        except _TooLarge:
-            return self._refuse(code_pb2.RESOURCE_EXHAUSTED, f"a request may have {limit:,} bytes", encoding)
-        except zlib.error as error:
-            return self._refuse(code_pb2.INVALID_ARGUMENT, f"not gzip: {error}", encoding)
+        except InputError as error:
+            answer = refusal_of(error)
+            self._path.count(answer, "http")
+            return _respond(answer, encoding)
         except ClientDisconnect:
             return Response(status_code=499)
         return _respond(await self._path.export(body, encoding, "http"), encoding)
