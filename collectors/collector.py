@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import uvicorn
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from collectors.binding import bind
 from collectors.commit import Committer
@@ -54,7 +55,14 @@ def run(settings: Settings, ready: Ready | None = None, reuse_port: bool = False
             upkeep = Upkeep(lake, settings, metrics)
             upkeep.start()
             stack.callback(upkeep.stop)
-        asyncio.run(_serve(ExportPath(committer, metrics), settings, http_socket, ready, reuse_port))
+        tracer: Tracer = NoOpTracer()
+        if settings.own_traces:
+            from collectors.own_traces import start_own_traces  # the SDK is loaded only where it is wanted
+
+            provider = start_own_traces(committer, settings.own_traces)
+            stack.callback(provider.shutdown)
+            tracer = provider.get_tracer("tracelab")
+        asyncio.run(_serve(ExportPath(committer, metrics, tracer), settings, http_socket, ready, reuse_port))
 
 
 async def _serve(

@@ -10,12 +10,18 @@ from enum import Enum
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
 from collectors.commit import Committer, OverloadedError, Request
 from collectors.metrics import Metrics
 from tracelab import LakeError, Outcome, TooLargeError, TracelabError
 
 RETRY_AFTER_S = 2
+_SPAN_NAMES = {"grpc": "opentelemetry.proto.collector.trace.v1.TraceService/Export", "http": "POST /v1/traces"}
+_SPAN_ATTRIBUTES = {
+    "grpc": {"rpc.system": "grpc", "rpc.service": _SPAN_NAMES["grpc"].split("/")[0], "rpc.method": "Export"},
+    "http": {"http.request.method": "POST", "http.route": "/v1/traces"},
+}
 
 
 class Encoding(Enum):
@@ -40,15 +46,22 @@ _ALL_WELL = Answer(trace_service_pb2.ExportTraceServiceResponse())
 class ExportPath:
     """Hands requests to the committer and makes answers of the outcomes."""
 
-    def __init__(self, committer: Committer, metrics: Metrics) -> None:
+    def __init__(self, committer: Committer, metrics: Metrics, tracer: Tracer) -> None:
         self._committer = committer
+        self._tracer = tracer
         self.metrics = metrics
         self.limits = committer.limits
 
     async def export(self, body: bytes, encoding: Encoding, transport: str) -> Answer:
         """Make the request's spans durable; only then is the answer a good one."""
         began = time.perf_counter()
-        answer = await self._export(body, encoding)
+        with self._tracer.start_as_current_span(
+            _SPAN_NAMES[transport], kind=SpanKind.SERVER, attributes=_SPAN_ATTRIBUTES[transport]
+        ) as span:
+            span.set_attribute("tracelab.request.bytes", len(body))
+            answer = await self._export(body, encoding)
+            if answer.status is not None:
+                span.set_status(StatusCode.ERROR, answer.status.message)
         self.metrics.ack_seconds.labels(transport).observe(time.perf_counter() - began)
         self.count(answer, transport)
         return answer

@@ -29,6 +29,7 @@ class Settings:
     slow_client_s: how long a client may take to send a request over HTTP
     max_waiting_bytes: of requests that wait to be written
     max_age_ns, max_bytes: what of the lake is kept
+    own_traces: the fraction of requests of which the collector writes a span of its own
     """
 
     lake_path: Path
@@ -46,6 +47,7 @@ class Settings:
     compacts: bool = True
     max_age_ns: int | None = None
     max_bytes: int | None = None
+    own_traces: float = 0.0
 
     def admits(self, authorization: str | None) -> bool:
         """Whether this `Authorization` header is good enough."""

@@ -76,6 +76,29 @@ def test_the_real_sdk_and_the_next_reader(tmp_path: Path, transport: str) -> Non
         provider.shutdown()
 
 
+def test_its_own_traces_do_not_feed_themselves(tmp_path: Path) -> None:
+    with collector(tmp_path / "lake", "--own-traces", "1") as receiver:
+        for number in range(1, 4):
+            assert post(receiver, request(number), PROTOBUF).status_code == 200
+        assert post(receiver, b"\x0a\x05nonsense", PROTOBUF).status_code == 400
+        with grpc.insecure_channel(f"127.0.0.1:{receiver.grpc_port}") as channel:
+            channel.unary_unary(EXPORT)(request(4))
+        receiver.stop(signal.SIGTERM)
+    seen = run_json("traces", "--service", "tracelab-collector", "--lake", tmp_path / "lake")["traces"]
+    assert sorted(found["root_name"].rsplit("/")[-1] for found in seen) == ["Export", *["traces"] * 4]
+    assert sum(found["failed"] for found in seen) == 1
+
+
+def test_grpc_takes_gzip_and_refuses_deflate(tmp_path: Path) -> None:
+    with collector(tmp_path / "lake") as receiver, grpc.insecure_channel(f"127.0.0.1:{receiver.grpc_port}") as channel:
+        call = channel.unary_unary(EXPORT)
+        call(request(1), compression=grpc.Compression.Gzip)
+        with pytest.raises(grpc.RpcError) as refused:
+            call(request(2), compression=grpc.Compression.Deflate)
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert numbers_in(tmp_path / "lake") == [1]
+
+
 def test_a_bad_span_is_refused_alone(tmp_path: Path) -> None:
     with collector(tmp_path / "lake") as receiver:
         message = trace_service_pb2.ExportTraceServiceRequest.FromString(request(1, 2, 3))

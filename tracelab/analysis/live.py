@@ -17,7 +17,8 @@ from tracelab.adjusters import assemble
 from tracelab.analysis.service_graph import GraphSums, merge_graphs, sum_graph
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import LakeError
-from tracelab.lake.lake import Lake, linked_traces
+from tracelab.lake.choose import linked_traces
+from tracelab.lake.lake import Lake
 from tracelab.lake.segments import Merged, merged_from, read_segment
 from tracelab.lake.trace_index import trace_keys
 from tracelab.schema import ANALYSIS_COLUMNS
@@ -71,21 +72,24 @@ class LiveGraph:
     def __init__(self, lake: Lake, skew_correction: bool = True) -> None:
         self._lake = lake
         self._skew_correction = skew_correction
+        self.decoded_segments = 0
+        self._begin(None)
+
+    def _begin(self, from_ns: int | None) -> None:
+        """With nothing read yet."""
+        self._from_ns = from_ns
         self._sources: dict[str, frozenset[str]] = {}  # of a segment, those that its rows were read from
         self._groups: dict[int, _Group] = {}
         self._group_of: dict[int, int] = {}
         self._awaited: dict[int, int] = {}
         self._linked: dict[int, set[int]] = {}
-        self._from_ns: int | None = None
-        self.decoded_segments = 0
 
     def refresh(self, window: Window, diagnostics: Diagnostics | None = None) -> GraphSums:
         """What the calls that start in `window` add up to; `since_ns` must be given, and not go back."""
         assert window.since_ns is not None  # noqa: S101  without it there is nothing to forget
         from_ns = window.since_ns - KEPT_BEFORE_NS
         if self._from_ns is None or from_ns < self._from_ns:
-            self.__init__(self._lake, self._skew_correction)  # type: ignore[misc]  # goes back: begin afresh
-            self._from_ns = from_ns
+            self._begin(from_ns)
         while not self._take_in(from_ns, diagnostics or Diagnostics()):
             continue
         self._forget(from_ns)

@@ -74,6 +74,7 @@ def trace_summaries(traces: TraceSet, window: Window, search: Search = ANY) -> l
     headless = np.add.reduceat((~real).astype(np.int64), offsets) > 0
     root = first_roots(traces)
     duration = traces.end_ns[root] - traces.start_ns[root]
+    services = _service_counts(traces)
     numbers = np.flatnonzero(find_traces(traces, window, search))
     return [
         TraceSummary(
@@ -84,7 +85,7 @@ def trace_summaries(traces: TraceSet, window: Window, search: Search = ANY) -> l
             duration_ns=int(duration[trace]),
             extent_ns=int(end[trace] - start[trace]),
             span_count=int(spans[trace]),
-            service_count=_service_count(traces, trace),
+            service_count=int(services[trace]),
             error_count=int(errors[trace]),
             failed=bool(errors[trace]),
             incomplete=bool(headless[trace]),
@@ -121,9 +122,11 @@ def first_roots(traces: TraceSet) -> NDArray[np.int64]:
     return roots[first]
 
 
-def _service_count(traces: TraceSet, trace: int) -> int:
-    service = traces.service[traces.trace_offsets[trace] : traces.trace_offsets[trace + 1]]
-    return int(np.unique(service[service >= 0]).size)
+def _service_counts(traces: TraceSet) -> NDArray[np.int64]:
+    """[t] how many services each trace has spans of."""
+    known = traces.service >= 0
+    pairs = np.unique(traces.trace[known].astype(np.int64) * len(traces.services) + traces.service[known])
+    return np.bincount(pairs // max(len(traces.services), 1), minlength=traces.trace_count)
 
 
 def _any_span(traces: TraceSet, rows: Bools) -> Bools:

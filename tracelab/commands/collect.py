@@ -8,17 +8,11 @@ from typing import Any
 
 import click
 
-from tracelab.commands.options import lake_option
+from tracelab.commands.options import lake_option, warn_of_public
 from tracelab.errors import UsageError
 
 _WORKERS_AT_MOST = 4
 _FILE = click.Path(path_type=Path, dir_okay=False)
-
-
-def warn_if_public(host: str) -> None:
-    """Said wherever something listens beyond this machine."""
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        click.echo(f"note: {host} can be reached from other machines, without a password", err=True)
 
 
 def default_workers() -> int:
@@ -111,6 +105,13 @@ SIZE = _Size()
 )
 @click.option("--keep-for", help="Remove spans older than this, as 30d. [default: keep all]")
 @click.option("--keep-bytes", type=SIZE, help="Remove the oldest beyond this size, as 20GiB. [default: keep all]")
+@click.option(
+    "--own-traces",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Fraction of requests of which the collector writes a span of its own, as service tracelab-collector.",
+)
 def command(lake_path: Path | None, host: str, workers: int | None, **options: Any) -> None:  # fmt: skip
     """Receive OTLP over gRPC and HTTP into the lake.
 
@@ -158,13 +159,10 @@ def command(lake_path: Path | None, host: str, workers: int | None, **options: A
         workers or default_workers(),
         max_age_ns=parse_duration_ns(options["keep_for"]) if options["keep_for"] else None,
         max_bytes=options["keep_bytes"],
+        own_traces=options["own_traces"],
     )
     if settings.is_public:
-        click.echo(
-            f"note: {host} can be reached from other machines, without a password; "
-            "--tls-client-ca or --token-file keeps others out",
-            err=True,
-        )
+        warn_of_public(host, "--tls-client-ca or --token-file keeps others out")
     _run(settings)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tracelab.commands.options import lake_option
+from tracelab.commands.options import lake_option, warn_of_public
 from tracelab.errors import UsageError
 
 
@@ -46,12 +46,13 @@ def command(lake_path: Path | None, host: str, port: int) -> None:
     tracelab dashboard --lake ./lake
     """
     from collectors.binding import bind
-    from tracelab.commands.collect import warn_if_public
+    from collectors.settings import is_loopback
     from tracelab.lake import Lake, default_lake_path
 
     lake = Lake.create(lake_path or default_lake_path())
     bind(host, port, "--port").close()
-    warn_if_public(host)
+    if not is_loopback(host):
+        warn_of_public(host, "put it behind a proxy with sign-in, or configure OIDC (docs/how-it-works)")
     click.echo(f"dashboard http://{host}:{port}   lake {lake.path}")
     arguments = dashboard_command(host, port)
     os.execve(arguments[0], arguments, {**os.environ, "TRACELAB_LAKE": str(lake.path.resolve())})  # noqa: S606

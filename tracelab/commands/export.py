@@ -45,7 +45,7 @@ def command(
     from tracelab.commands.options import read_files
     from tracelab.diagnostics import Diagnostics
     from tracelab.errors import InputError, UsageError
-    from tracelab.lake.lake import select_traces
+    from tracelab.lake.choose import select_traces
     from tracelab.schema import TRACE_ID
 
     if output is not None and output.exists() and not force:

@@ -128,7 +128,7 @@ class Source:
         """One of the loaded traces as a span table with every column."""
         import pyarrow as pa
 
-        from tracelab.lake.lake import select_traces
+        from tracelab.lake.choose import select_traces
         from tracelab.schema import TRACE_ID
 
         if self.files:  # read whole already
@@ -164,3 +164,8 @@ def progress(text: str) -> None:
     """One line that is written over, and only where somebody looks."""
     if sys.stderr.isatty():
         click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+
+def warn_of_public(host: str, advice: str) -> None:
+    """Said wherever something listens beyond this machine and lets everybody in."""
+    click.echo(f"note: {host} can be reached from other machines, without a password; {advice}", err=True)

@@ -20,20 +20,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import platformdirs
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import LakeError
 from tracelab.faults import fault_point
+from tracelab.lake.choose import distinct_ids, links_between_traces, rows_between, select_traces, with_linked
 from tracelab.lake.merges import is_journal, read_merge, visible
 from tracelab.lake.segments import (
     TEMPORARY_PREFIX,
-    as_spans,
     open_segment,
     publish,
     read_segment,
@@ -42,7 +38,7 @@ from tracelab.lake.segments import (
     time_by_name,
     write_temporary,
 )
-from tracelab.lake.trace_index import TraceIndex, is_among, trace_keys
+from tracelab.lake.trace_index import Sought, TraceIndex, trace_keys
 from tracelab.schema import TRACE_ID, empty_table
 
 FORMAT = 2
@@ -271,9 +267,9 @@ class Lake:
         chosen = [rows_between(table.select(_COLUMNS_OF_CHOICE), since_ns, until_ns) for table in inside]
         wanted = distinct_ids(table.column("trace_id") for table in chosen)
         wanted = with_linked(pa.concat_tables(links), wanted) if links else wanted
-        keys = trace_keys(wanted)
+        sought = Sought(trace_keys(wanted))
         tables = [select_traces([table], wanted) for table in inside]
-        tables += [read_traces(path, wanted, columns) for path in outside if self._holds(path, keys)]
+        tables += [read_traces(path, wanted, columns) for path in outside if self._holds(path, sought)]
         tables = [table for table in tables if table.num_rows]
         return pa.concat_tables(tables) if tables else _no_spans(columns)
 
@@ -296,17 +292,17 @@ class Lake:
     def traces(self, trace_ids: Iterable[bytes]) -> pa.Table:
         """All spans of these traces, read from the segments, and of those the row groups, that hold them."""
         wanted = pa.array(list(trace_ids), TRACE_ID)
-        keys = trace_keys(wanted)
+        sought = Sought(trace_keys(wanted))
         while True:
             try:
-                found = [read_traces(path, wanted, None) for path in self.segments() if self._holds(path, keys)]
+                found = [read_traces(path, wanted, None) for path in self.segments() if self._holds(path, sought)]
                 return pa.concat_tables(found) if found else empty_table()
             except FileNotFoundError:
                 continue  # compacted meanwhile: look again
 
-    def _holds(self, path: Path, keys: NDArray[np.uint64]) -> bool:
+    def _holds(self, path: Path, sought: Sought) -> bool:
         try:
-            return bool(is_among(keys, self.index.keys(path)).any())
+            return sought.are_in(self.index.keys(path))
         except LakeError:
             return False
 
@@ -351,62 +347,5 @@ class _Staged:
             path.unlink(missing_ok=True)
 
 
-def rows_between(table: pa.Table, since_ns: int | None, until_ns: int | None) -> pa.Table:
-    """The rows that start in [since_ns, until_ns)."""
-    start = table.column("start_ns")
-    mask = pa.scalar(True)
-    if since_ns is not None:
-        mask = pc.and_(mask, pc.greater_equal(start, since_ns))
-    if until_ns is not None:
-        mask = pc.and_(mask, pc.less(start, until_ns))
-    return table.filter(mask)
-
-
 def _no_spans(columns: Columns) -> pa.Table:
     return empty_table() if columns is None else empty_table().select(columns)
-
-
-def distinct_ids(columns: Iterable[pa.ChunkedArray]) -> pa.Array:
-    """The trace ids in these columns, each once."""
-    chunks = [chunk for column in columns for chunk in column.chunks]
-    return pa.chunked_array(chunks, TRACE_ID).unique()
-
-
-def linked_traces(table: pa.Table) -> pa.Table:
-    """(trace_id, linked): for every link the trace it is in and the trace it leads to."""
-    rows = table.select(["trace_id", "links"]).filter(pc.is_valid(table.column("links"))).combine_chunks()
-    if rows.num_rows == 0:
-        return no_links()
-    links = rows.column("links").combine_chunks()
-    links = links.chunk(0) if isinstance(links, pa.ChunkedArray) else links
-    owners = rows.column("trace_id").take(pc.list_parent_indices(links))
-    return pa.table({"trace_id": owners, "linked": pc.struct_field(pc.list_flatten(links), "trace_id")})
-
-
-def links_between_traces(file: pq.ParquetFile) -> pa.Table:
-    """(trace_id, linked) of the links of a segment that lead to another trace; most segments have no links at all."""
-    if "links" not in file.schema_arrow.names:
-        return no_links()
-    links = linked_traces(as_spans(file.read(["trace_id", "links"], use_threads=False), ("trace_id", "links")))
-    return links.filter(pc.not_equal(links.column("trace_id"), links.column("linked")))
-
-
-def no_links() -> pa.Table:
-    """No pair of (trace_id, linked)."""
-    return pa.table({"trace_id": pa.array([], TRACE_ID), "linked": pa.array([], TRACE_ID)})
-
-
-def with_linked(links: pa.Table, wanted: pa.Array) -> pa.Array:
-    """Also the traces that these link to, or that link to these: a message's two ends may be two traces."""
-    if links.num_rows == 0:
-        return wanted
-    forth = links.filter(pc.is_in(links.column("trace_id"), value_set=wanted)).column("linked")
-    back = links.filter(pc.is_in(links.column("linked"), value_set=wanted)).column("trace_id")
-    return distinct_ids([pa.chunked_array([wanted]), forth, back])
-
-
-def select_traces(tables: list[pa.Table], wanted: pa.Array) -> pa.Table:
-    """The rows of these traces."""
-    found = [table.filter(pc.is_in(table.column("trace_id"), value_set=wanted)) for table in tables]
-    found = [table for table in found if table.num_rows]
-    return pa.concat_tables(found) if found else tables[0].slice(0, 0) if tables else empty_table()

@@ -22,8 +22,9 @@ import pyarrow.compute as pc
 
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import LakeError
+from tracelab.lake.choose import distinct_ids, links_between_traces, no_links
 from tracelab.lake.compact import partition_of
-from tracelab.lake.lake import Lake, distinct_ids, links_between_traces, no_links
+from tracelab.lake.lake import Lake
 from tracelab.lake.segments import TEMPORARY_PREFIX, as_spans, open_segment, read_traces, rows_by_name, span_of_time
 from tracelab.lake.stream import BATCH_ROWS, Group, groups_of, sweep
 from tracelab.lake.trace_index import Keys, is_among, trace_keys

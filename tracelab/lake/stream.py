@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 
 from tracelab.diagnostics import Diagnostics
 from tracelab.errors import LakeError
-from tracelab.lake.lake import Lake, distinct_ids, links_between_traces, no_links, rows_between, with_linked
+from tracelab.lake.choose import distinct_ids, links_between_traces, no_links, rows_between, with_linked
+from tracelab.lake.lake import Lake
 from tracelab.lake.segments import as_spans, leaf_numbers, least_and_greatest, open_segment
 from tracelab.lake.trace_index import is_among, trace_keys
 from tracelab.schema import TRACE_ID
