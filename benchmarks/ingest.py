@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -84,8 +85,6 @@ def _http_send(port: int, packed: bool) -> Callable[[bytes], None]:
 
 
 def _sender(load: Load, port: int, bodies: Sequence[bytes], count: int, connections: int, told) -> None:  # type: ignore[no-untyped-def]
-    import threading
-
     waited: list[float] = []
     left = iter(range(count))
 
@@ -195,13 +194,48 @@ def _stop(process: subprocess.Popen) -> None:  # type: ignore[type-arg]
     process.wait(60)
 
 
+def resident_mb(pids: Sequence[int]) -> float:
+    """Resident memory of living processes now."""
+    return (
+        sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids) * os.sysconf("SC_PAGESIZE") / 2**20
+    )
+
+
+def memory_curve(bodies: Sequence[bytes], minutes: int) -> None:
+    """Full load for so long; what the collector's memory is meanwhile, each half minute."""
+    with tempfile.TemporaryDirectory() as folder:
+        collector, grpc_port, _ = start_tracelab(Path(folder) / "lake", 1)
+        pids, ending = tree_of(collector.pid), threading.Event()
+        resident: list[float] = []
+
+        def watch() -> None:
+            while not ending.wait(30):
+                resident.append(resident_mb(pids))
+                print(f"{len(resident) / 2:.1f} min: {resident[-1]:,.0f} MB", flush=True)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        until, sent = time.monotonic() + 60 * minutes, 0
+        while time.monotonic() < until:
+            send(Load("grpc", False, 512, 8_000), grpc_port, bodies)
+            sent += 8_000 * 512
+        ending.set()
+        watcher.join()
+        print(f"{sent:,} spans, peak {peak_mb(pids):,.0f} MB")
+        _stop(collector)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spans", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, nargs="*", default=[1])
     parser.add_argument("--rotel", action="store_true", help="compare with rotel-agent")
+    parser.add_argument("--minutes", type=int, help="instead: the memory's curve over so long at full load")
     options = parser.parse_args()
     large = list(Fleet().requests(DIFFERENT))
+    if options.minutes:
+        memory_curve(large, options.minutes)
+        return
     small = list(Fleet().requests(DIFFERENT, 5))
     requests = options.spans // 512
     loads = [
@@ -211,6 +245,8 @@ def main() -> None:
         ("HTTP, gzip", Load("http", True, 512, requests // 2), [gzip.compress(body, 6) for body in large]),
         ("gRPC, 5 spans", Load("grpc", False, 5, 10_000), small),
         ("HTTP, 5 spans", Load("http", False, 5, 10_000), small),
+        ("gRPC, 5 spans, 128 clients", Load("grpc", False, 5, 20_000, 128), small),
+        ("HTTP, 5 spans, 128 clients", Load("http", False, 5, 20_000, 128), small),
     ]
     print("| receiver | load | CPU s per M spans | spans/s a core | spans/s | ack p50 ms | p99 ms | peak MB |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
