@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import altair as alt
@@ -16,9 +17,17 @@ import tracelab
 from dashboards.layout import Layout
 from tracelab import count_text, duration_text, percent_text, rate_text
 
+if TYPE_CHECKING:
+    from dashboards.store import View
+
 # Okabe and Ito's colours for the colour-blind, and darker and lighter relatives of them.
 PALETTE = ("#4c78a8", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#b8a600", "#2b8cbe",
            "#a6761d", "#66a182", "#e78ac3", "#7f7f7f", "#1b6f8a")  # fmt: skip
+_BARS = 150
+_S = 10**9
+_STEPS_NS = tuple(
+    size * _S for size in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
+)
 WARM, BAD = 0.001, 0.01  # shares of failed calls
 
 
@@ -51,9 +60,40 @@ def p99_ns(edge: tracelab.Edge) -> int | None:
     return edge.client_latency.p99_ns if edge.client_latency.p99_ns is not None else edge.server_latency.p99_ns
 
 
-def topology_data(graph: tracelab.ServiceGraph, layout: Layout, selected: str) -> dict[str, Any]:
-    """What topology.js draws."""
+COLOUR_BY: dict[str, Callable[[tracelab.Edge], float] | None] = {
+    "failures": None,  # by classes, which a legend is not needed for
+    "p99": lambda edge: float(p99_ns(edge) or 0),
+    "critical path": lambda edge: float(edge.path_ns),
+}
+"""What an edge's colour may say; darker is more, on a scale of logarithms from the least to the most."""
+_SCALE = ((158, 188, 218), (76, 120, 168), (136, 65, 157), (173, 0, 88))
+_FLOWING = 5
+
+
+def _scaled(values: Sequence[float]) -> list[str]:
+    """A colour for each; grey for zero."""
+    known = [math.log(value) for value in values if value > 0]
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    return [_on_scale((math.log(value) - low) / (high - low or 1)) if value > 0 else "#b8c0ca" for value in values]
+
+
+def _on_scale(share: float) -> str:
+    place = share * (len(_SCALE) - 1)
+    first = min(int(place), len(_SCALE) - 2)
+    mixed = [round(a + (b - a) * (place - first)) for a, b in zip(_SCALE[first], _SCALE[first + 1], strict=True)]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def topology_data(
+    graph: tracelab.ServiceGraph, layout: Layout, selected: str, colour_by: str = "failures", flows: bool = False
+) -> dict[str, Any]:
+    """What topology.js and matrix.js draw."""
     labels = len(graph.edges) <= 40
+    of = COLOUR_BY[colour_by]
+    colours: list[str | None] = (
+        [None] * len(graph.edges) if of is None else [*_scaled([of(edge) for edge in graph.edges])]
+    )
+    busy = sorted(graph.edges, key=lambda edge: -edge.calls)[: _FLOWING if flows else 0]
     busiest = max((edge.calls for edge in graph.edges), default=1)
     return {
         "selected": selected,
@@ -65,13 +105,34 @@ def topology_data(graph: tracelab.ServiceGraph, layout: Layout, selected: str) -
                 "server": edge.server,
                 "bends": layout.bends.get((edge.client, edge.server), []),
                 "width": round(1.5 + 4.5 * math.log1p(edge.calls) / math.log1p(busiest), 2),
-                "health": health(edge.calls, edge.failed),
+                "tone": (health(edge.calls, edge.failed) if of is None else "scaled")
+                + (" flows" if edge in busy else ""),
+                "colour": shade,
                 "label": [percent_text(edge.success_rate), duration_text(p99_ns(edge))],
                 "showLabel": labels,
                 "tip": _edge_tip(edge),
             }
-            for edge in graph.edges
+            for edge, shade in zip(graph.edges, colours, strict=True)
         ],
+    }
+
+
+def strip_data(view: View, part: tracelab.Window | None) -> dict[str, Any]:
+    """Requests and failed ones over the window, for strip.js. Buckets lie on multiples of their size, so they stay."""
+    since, until = view.details.extent(view.window)
+    step = next((size for size in _STEPS_NS if (until - since) / size <= _BARS), _STEPS_NS[-1])
+    step = max(step, (until - since) // _BARS // _STEPS_NS[-1] * _STEPS_NS[-1])
+    first = since // step
+    count = int(until // step - first + 1)
+    at = np.array([trace.start_ns for trace in view.summaries], np.int64) // step - first
+    failed = np.array([trace.failed for trace in view.summaries], np.bool_)
+    inside = (at >= 0) & (at < count)
+    return {
+        "from_ms": first * step // 1_000_000,
+        "step_ms": step / 1e6,
+        "calls": np.bincount(at[inside], minlength=count).tolist(),
+        "failed": np.bincount(at[inside & failed], minlength=count).tolist(),
+        "chosen": [] if part is None else [(part.since_ns or 0) // 1_000_000, (part.until_ns or 0) // 1_000_000],
     }
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import median
 
 Place = tuple[float, float]  # (layer, height), in units of the grid
 _SWEEPS = 12
+_LINE = 0.3
+"""Height that an edge passing through a layer takes up; a node takes 1."""
 
 
 @dataclass(frozen=True)
@@ -156,35 +158,46 @@ def _by_median(columns: list[list[str]], at: int, fixed: int, links: Sequence[tu
 def _heights(
     columns: Sequence[Sequence[str]], chains: Mapping[tuple[str, str], list[tuple[str, int]]]
 ) -> dict[str, float]:
-    """As near to the mean of the neighbours as the order and a distance of 1 allow."""
-    height = {node: float(at) - (len(column) - 1) / 2 for column in columns for at, node in enumerate(column)}
+    """As near to the mean of the neighbours as the order and what each takes up allow."""
+    offsets = [_offsets(column) for column in columns]
+    height = {
+        node: at - offset[-1] / 2
+        for column, offset in zip(columns, offsets, strict=True)
+        for node, at in zip(column, offset, strict=True)
+    }
     neighbours: dict[str, list[str]] = {node: [] for node in height}
     for a, b in _links(chains):
         neighbours[a].append(b)
         neighbours[b].append(a)
     for _ in range(_SWEEPS):
-        for column in columns:
+        for column, offset in zip(columns, offsets, strict=True):
             wanted = [
                 sum(height[other] for other in neighbours[node]) / len(neighbours[node])
                 if neighbours[node]
                 else height[node]
                 for node in column
             ]
-            height.update(zip(column, _spread(wanted), strict=True))
+            height.update(zip(column, _spread(wanted, offset), strict=True))
     return height
 
 
-def _spread(wanted: Sequence[float]) -> list[float]:
-    """Heights at least 1 apart, in this order, with the least sum of squares: pool adjacent violators."""
+def _offsets(column: Sequence[str]) -> list[float]:
+    """How far from the first of a layer each of it stands at least."""
+    sizes = [_LINE if "\0" in node else 1.0 for node in column]
+    return list(accumulate(((a + b) / 2 for a, b in pairwise(sizes)), initial=0.0)) if sizes else []
+
+
+def _spread(wanted: Sequence[float], offsets: Sequence[float]) -> list[float]:
+    """Heights that keep their distances, in this order, with the least sum of squares: pool adjacent violators."""
     blocks: list[tuple[float, int]] = []
-    for at, value in enumerate(wanted):
-        mean, size = value - at, 1
+    for value, offset in zip(wanted, offsets, strict=True):
+        mean, size = value - offset, 1
         while blocks and blocks[-1][0] > mean:
             other, count = blocks.pop()
             mean, size = (mean * size + other * count) / (size + count), size + count
         blocks.append((mean, size))
     flat = [mean for mean, size in blocks for _ in range(size)]
-    return [value + at for at, value in enumerate(flat)]
+    return [value + offset for value, offset in zip(flat, offsets, strict=True)]
 
 
 def _squeeze_in(

@@ -9,9 +9,11 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 import tracelab
@@ -19,6 +21,7 @@ import tracelab
 EVERYTHING = "all"
 REFRESH_S = 2.0
 FORGET_S = 20.0
+PARTS_KEPT = 64
 DETAILS_EVERY_S = 6.0
 """Single traces of a live window are assembled less often than its graph is brought up to date: they cost more."""
 SETTLE_NS = 3 * 10**9
@@ -36,6 +39,17 @@ class Details:
     summaries: list[tracelab.TraceSummary]
     made_at: float
 
+    @cached_property
+    def calls(self) -> tracelab.Calls:
+        return tracelab.collect_calls(self.traces)
+
+    def extent(self, window: tracelab.Window) -> tuple[int, int]:
+        """From when to when; of an open window, as far as there are traces."""
+        starts = [trace.start_ns for trace in self.summaries]
+        since = window.since_ns if window.since_ns is not None else min(starts, default=0)
+        until = window.until_ns if window.until_ns is not None else max(starts, default=0) + 1
+        return since, until
+
 
 @dataclass(frozen=True)
 class View:
@@ -49,6 +63,21 @@ class View:
     @property
     def traces(self) -> tracelab.TraceSet:
         return self.details.traces
+
+    def volume(self, edge: tracelab.Edge, buckets: int = 40) -> tuple[list[int], list[int]]:
+        """Calls and failed calls of an edge over the window's time, in equal buckets."""
+        calls = self.details.calls
+        from_ns, to_ns = self.details.extent(self.window)
+        ids = [node.id for node in calls.nodes]
+        if edge.client not in ids or edge.server not in ids:
+            return [0] * buckets, [0] * buckets
+        mine = (calls.client == ids.index(edge.client)) & (calls.server == ids.index(edge.server))
+        start = calls.start_ns[mine]
+        inside = (start >= from_ns) & (start < to_ns)
+        at = (start[inside] - from_ns) // -(-(to_ns - from_ns) // buckets)  # of all time, a product would overflow
+        failed = (calls.failed_client | calls.failed_server)[mine][inside]
+        count = np.bincount(at, minlength=buckets)[:buckets]
+        return count.tolist(), np.bincount(at, weights=failed, minlength=buckets)[:buckets].astype(int).tolist()
 
     @property
     def summaries(self) -> list[tracelab.TraceSummary]:
@@ -72,6 +101,7 @@ class Store:
         self._views: dict[str, View] = {}
         self._live: dict[str, tracelab.LiveGraph] = {}
         self._wanted: dict[str, float] = {}
+        self._parts: dict[tuple[float, tracelab.Window], View] = {}
         self._lock = threading.Lock()
         threading.Thread(target=self._keep_fresh, daemon=True, name="store").start()
 
@@ -81,6 +111,20 @@ class Store:
         if search.attributes:
             traces = tracelab.assemble(self.lake.scan(view.window.since_ns, view.window.until_ns))
         return tracelab.trace_summaries(traces, view.window, search)
+
+    def part(self, view: View, part: tracelab.Window) -> View:
+        """A part of a view's time, from the traces that are in memory."""
+        key = (view.details.made_at, part)
+        if key not in self._parts:
+            if len(self._parts) >= PARTS_KEPT:
+                self._parts.pop(next(iter(self._parts)), None)
+            details = view.details
+            graph = tracelab.service_graph(details.traces, part, details.paths)
+            starts = np.array([trace.start_ns for trace in details.summaries], np.int64)
+            summaries = [details.summaries[at] for at in np.flatnonzero(part.holds(starts)).tolist()]
+            own = Details(details.traces, details.paths, summaries, details.made_at)
+            self._parts[key] = View(part, graph, own, view.segments)
+        return self._parts[key]
 
     def view(self, since: str) -> View:
         """The view of a window; computed at once if nobody has looked at it lately."""

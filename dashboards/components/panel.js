@@ -1,28 +1,4 @@
-// Blocks of text, figures, tables and links. Data: {blocks: [...]}. Everything is set as text, never as markup.
-// A plain click on a link inside the dashboard changes the page without loading it anew, and Back works.
-// Characters that turn the direction of all text that follows them, their own line and others'.
-const TURNS = /[\u202a-\u202e\u2066-\u2069]/g
-
-function make(tag, className, text) {
-  const element = document.createElement(tag)
-  if (className) element.className = className
-  if (text !== undefined && text !== null) element.textContent = String(text).replace(TURNS, "\ufffd")
-  return element
-}
-
-function link(item, className) {
-  const anchor = make("a", className, item.text)
-  anchor.href = item.href
-  if (item.title) anchor.title = item.title
-  anchor.addEventListener("click", (event) => {
-    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
-    event.preventDefault()
-    history.pushState({}, "", item.href)
-    window.dispatchEvent(new PopStateEvent("popstate", { state: {} }))
-  })
-  return anchor
-}
-
+// Blocks of text, figures, tables and links. Data: {blocks: [...]}. (shared.js comes before.)
 const cell = (value) => (value && typeof value === "object" ? (value.href ? link(value) : make("span", value.tone || "", value.text)) : make("span", "", value))
 
 const draw = {
@@ -79,6 +55,16 @@ const draw = {
     const wrap = make("div", "scroll")
     wrap.append(table)
     return [wrap]
+  },
+  spark: (block) => {
+    const most = Math.max(1, ...block.calls), wide = 100 / block.calls.length
+    const chart = svg("svg", { class: "spark", viewBox: "0 0 100 30", preserveAspectRatio: "none", role: "img", "aria-label": `${block.calls.reduce((a, b) => a + b, 0)} calls over the window` })
+    block.calls.forEach((count, at) => {
+      const bar = (className, value) => value && chart.append(svg("rect", { class: className, x: at * wide, width: wide * 0.85, y: 30 - Math.max(1, (value / most) * 29), height: Math.max(1, (value / most) * 29) }))
+      bar("calls", count)
+      bar("failed", block.failed[at])
+    })
+    return [chart]
   },
   pairs: (block) => {
     const list = make("dl")

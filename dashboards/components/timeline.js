@@ -3,7 +3,6 @@
 // columns, rows in tree order with the size of each subtree, so that collapsing is skipping.
 const ROW = 24, RULER = 24, MAP = 46, INDENT = 13
 const FAILED = 1, PLACEHOLDER = 2, ON_PATH = 4
-const instances = new WeakMap()
 
 function unpack(bytes) {
   const buffer = bytes.slice().buffer // arrives at any offset: copy, so that typed arrays may be laid over it
@@ -13,14 +12,6 @@ function unpack(bytes) {
   const columns = {}
   for (const [name, type, offset, count] of header.columns) columns[name] = new types[type](buffer, offset, count)
   return { ...header, ...columns }
-}
-
-export function duration(ns) {
-  if (ns < 1e3) return `${ns.toFixed(0)} ns`
-  for (const [unit, size] of [["µs", 1e3], ["ms", 1e6], ["s", 1e9]]) {
-    const value = ns / size
-    if (value < 1000 || unit === "s") return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`
-  }
 }
 
 class Timeline {
@@ -40,7 +31,7 @@ class Timeline {
     this.tip = document.createElement("div")
     this.tip.className = "tip"
     this.scroller.append(this.canvas, this.spacer)
-    root.replaceChildren(this.map, this.scroller, this.tip)
+    root.replaceChildren(this.map, this.finder(), this.scroller, this.tip)
     this.scroller.addEventListener("scroll", () => this.later())
     this.scroller.addEventListener("pointermove", (event) => this.over(event))
     this.scroller.addEventListener("pointerleave", () => { this.hover = -1; this.tip.style.display = "none"; this.later() })
@@ -64,12 +55,62 @@ class Timeline {
       this.fold()
       this.list()
       this.sections()
+      this.find()
+      this.failures.disabled = !this.spans.flags.some((flag) => flag & FAILED)
     }
     if (data.selected !== this.told) {
       this.told = data.selected
       this.selected = this.spans.ids.indexOf(data.selected)
     }
     this.later()
+  }
+
+  finder() { // above the rows: find by text, go to the next failure, to the next section of the path
+    this.input = make("input")
+    this.input.type = "search"
+    this.input.placeholder = "find a service or operation"
+    this.input.setAttribute("aria-label", "find in this trace")
+    this.input.addEventListener("input", () => { this.find(); this.later() })
+    this.input.addEventListener("keydown", (event) => event.key === "Enter" && this.next((row) => this.found.has(row), event.shiftKey ? -1 : 1))
+    this.count = make("span", "count")
+    const button = (text, title, matches) => {
+      const made = make("button", "", text)
+      made.title = title
+      made.onclick = (event) => this.next(matches, event.shiftKey ? -1 : 1)
+      return made
+    }
+    this.failures = button("✕ next failure", "f; with Shift the one before", (row) => this.spans.flags[row] & FAILED)
+    const path = button("━ next on the path", "p; with Shift the one before", (row) => this.spans.on_path[row] > 0)
+    const open = button("unfold all", "show every span", () => false)
+    open.onclick = () => { this.collapsed.clear(); this.list(); this.later() }
+    const bar = make("div", "finder")
+    bar.append(this.input, this.count, this.failures, path, open)
+    return bar
+  }
+
+  find() {
+    const text = this.input.value.trim().toLowerCase(), { services, names, service, name } = this.spans
+    const good = (list) => list.map((value) => text !== "" && value.toLowerCase().includes(text))
+    const inService = good(services), inName = good(names)
+    this.found = new Set()
+    service.forEach((code, row) => { if (inService[code] || inName[name[row]]) this.found.add(row) })
+    this.count.textContent = text ? `${this.found.size.toLocaleString()} found` : ""
+  }
+
+  next(matches, step) { // the next row in tree order, around the end; what hides it is unfolded
+    const size = this.spans.size.length
+    let row = this.selected >= 0 ? this.selected : step > 0 ? -1 : size
+    for (let tries = 0; tries < size; tries++) {
+      row = (row + step + size) % size
+      if (matches(row)) return this.reveal(row)
+    }
+  }
+
+  reveal(row) {
+    for (const above of [...this.collapsed]) if (above < row && row < above + this.spans.size[above]) this.collapsed.delete(above)
+    this.list()
+    this.choose(row)
+    this.scroller.scrollTop = Math.max(0, this.place[row] * ROW - this.scroller.clientHeight / 2)
   }
 
   fold() { // a large trace opens on what matters: the path and the failures
@@ -145,6 +186,12 @@ class Timeline {
       pen.fillStyle = ink.text
       pen.globalAlpha = row === this.selected ? 0.12 : 0.05
       pen.fillRect(0, y, width, ROW)
+      pen.globalAlpha = 1
+    }
+    if (this.found.has(row)) {
+      pen.fillStyle = "#e69f00"
+      pen.globalAlpha = 0.18
+      pen.fillRect(0, y, this.split, ROW)
       pen.globalAlpha = 1
     }
     const x = 10 + Math.min(depth[row], 14) * INDENT
@@ -289,11 +336,7 @@ class Timeline {
       on_path[row] ? `holds the critical path for ${duration(on_path[row])}` : flags[row] & ON_PATH ? "on the critical path, in what it waits for" : "not on the critical path",
     ]
     if (size[row] > 1) lines.push(`${size[row] - 1} spans below`)
-    this.tip.replaceChildren(...lines.map((text, at) => { const line = document.createElement(at ? "div" : "b"); line.textContent = text; return line }))
-    this.tip.style.display = "block"
-    const box = this.root.getBoundingClientRect()
-    this.tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - this.tip.offsetWidth - 8)}px`
-    this.tip.style.top = `${Math.min(event.clientY - box.top + 16, box.height - this.tip.offsetHeight - 4)}px`
+    showTip(this.tip, this.root, event, lines)
   }
 
   toggle(row) {
@@ -330,6 +373,9 @@ class Timeline {
       if (top + ROW + RULER > this.scroller.scrollTop + this.scroller.clientHeight) this.scroller.scrollTop = top + ROW + RULER - this.scroller.clientHeight
     } else if (event.key === "ArrowLeft" && this.selected >= 0 && !this.collapsed.has(this.selected)) this.toggle(this.selected)
     else if (event.key === "ArrowRight" && this.selected >= 0 && this.collapsed.has(this.selected)) this.toggle(this.selected)
+    else if (event.key.toLowerCase() === "f") this.next((row) => this.spans.flags[row] & FAILED, event.shiftKey ? -1 : 1)
+    else if (event.key.toLowerCase() === "p") this.next((row) => this.spans.on_path[row] > 0, event.shiftKey ? -1 : 1)
+    else if (event.key === "/") this.input.focus()
     else return
     event.preventDefault()
   }
@@ -362,9 +408,7 @@ class Timeline {
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
-  const root = parentElement.querySelector(".timeline")
-  if (!instances.has(parentElement)) instances.set(parentElement, new Timeline(root))
+export default function ({ data, parentElement, setTriggerValue }) {
   const packed = data.packed instanceof Uint8Array ? data.packed : Uint8Array.from(atob(data.packed), (char) => char.charCodeAt(0))
-  instances.get(parentElement).update({ ...data, packed }, (id) => setStateValue("selected", id))
+  instanceOf(Timeline, ".timeline", parentElement).update({ ...data, packed }, (id) => setTriggerValue("selected", id))
 }

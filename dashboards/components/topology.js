@@ -1,16 +1,5 @@
 // The service graph as SVG. Data: {nodes, edges, selected}. Names are set as text, never as markup.
-const NS = "http://www.w3.org/2000/svg"
 const BOX = { width: 142, height: 46, dx: 216, dy: 78, margin: 16 }
-const instances = new WeakMap()
-
-function svg(tag, attributes = {}, text) {
-  const element = document.createElementNS(NS, tag)
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
-  if (text !== undefined) element.textContent = text
-  return element
-}
-
-const cut = (text, length) => (text.length > length ? text.slice(0, length - 1) + "…" : text)
 
 class Topology {
   constructor(root) {
@@ -62,6 +51,7 @@ class Topology {
     const byId = new Map(nodes.map((node) => [node.id, node]))
     const near = this.neighbours()
     const lines = edges.map((edge) => this.edge(edge, byId, near))
+    this.svg.classList.toggle("dense", edges.length > 2.5 * nodes.length)
     this.svg.replaceChildren(
       ...lines.map((line) => line[0]),
       ...nodes.map((node) => this.node(node, near)),
@@ -85,15 +75,17 @@ class Topology {
     const [path, middle] = edge.client === edge.server ? this.loop(from) : this.curve(from, to, edge.bends.map((place) => this.at(place)))
     const chosen = edge.id === this.data.selected
     const group = svg("g", {
-      class: `edge ${edge.health}${chosen ? " chosen" : ""}${near && !near.has(edge.id) ? " far" : ""}`,
+      class: `edge ${edge.tone}${chosen ? " chosen" : ""}${near && !near.has(edge.id) ? " far" : ""}`,
       "data-id": edge.id, role: "button", tabindex: 0, "aria-label": `${edge.client} calls ${edge.server}: ${edge.label.join(", ")}`,
     })
     group.append(svg("path", { class: "hit", d: path }), svg("path", { class: "line", d: path, "stroke-width": edge.width }))
+    group.ends = edge
+    if (edge.colour) group.style.setProperty("--c", edge.colour)
     group.append(svg("path", { class: "head", d: this.head(edge, to, from) }))
     this.live(group, edge)
     let label = null
     if (edge.showLabel || chosen || (near && near.has(edge.id))) {
-      label = svg("g", { class: `label ${edge.health}${near && !near.has(edge.id) ? " far" : ""}` })
+      label = svg("g", { class: `label ${edge.tone}${near && !near.has(edge.id) ? " far" : ""}` })
       const width = 6.3 * Math.max(...edge.label.map((line) => line.length)) + 6
       label.append(svg("rect", { x: middle[0] - width / 2, y: middle[1] - 15, width, height: 30, rx: 4 }))
       edge.label.forEach((line, at) => label.append(svg("text", { x: middle[0], y: middle[1] - 3 + 14 * at, "text-anchor": "middle" }, line)))
@@ -147,7 +139,7 @@ class Topology {
       class: `node ${node.kind} ${node.health}${node.virtual ? " virtual" : ""}${chosen ? " chosen" : ""}${near && !near.has(node.id) ? " far" : ""}`,
       transform: `translate(${x},${y})`, "data-id": node.id, role: "button", tabindex: 0, "aria-label": `${node.kind} ${node.name}`,
     })
-    const round = { service: 7, user: 23, database: 16, messaging: 3, external: 7 }[node.kind] ?? 7
+    const round = { service: 7, user: 23, database: 16, messaging: 3, external: 7, group: 2 }[node.kind] ?? 7
     group.append(
       svg("rect", { class: "box", width: BOX.width, height: BOX.height, rx: round }),
       svg("rect", { class: "health", x: 8, y: 10, width: 4, height: BOX.height - 20, rx: 2 }),
@@ -161,20 +153,16 @@ class Topology {
   live(group, item) {
     group.addEventListener("click", (event) => { if (!this.moved) this.select(item.id); event.stopPropagation() })
     group.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { this.select(item.id); event.preventDefault() } })
-    group.addEventListener("pointermove", (event) => this.show(event, item))
-    group.addEventListener("pointerleave", () => { this.tip.style.display = "none" })
+    group.addEventListener("pointermove", (event) => showTip(this.tip, this.root, event, item.tip))
+    group.addEventListener("pointerenter", () => this.lift(item.id))
+    group.addEventListener("pointerleave", () => { this.tip.style.display = "none"; this.lift(null) })
   }
 
-  show(event, item) {
-    this.tip.replaceChildren(...item.tip.map((line, at) => {
-      const row = document.createElement(at ? "div" : "b")
-      row.textContent = line
-      return row
-    }))
-    const box = this.root.getBoundingClientRect()
-    this.tip.style.display = "block"
-    this.tip.style.left = `${Math.min(event.clientX - box.left + 14, box.width - this.tip.offsetWidth - 8)}px`
-    this.tip.style.top = `${Math.min(event.clientY - box.top + 14, box.height - this.tip.offsetHeight - 8)}px`
+  lift(id) { // in a dense graph: what belongs to the one under the pointer stands out
+    for (const edge of this.svg.querySelectorAll(".edge")) {
+      const { id: own, client, server } = edge.ends
+      edge.classList.toggle("lifted", id !== null && (own === id || client === id || server === id))
+    }
   }
 
   zoom(event) {
@@ -206,8 +194,6 @@ class Topology {
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
-  const root = parentElement.querySelector(".topology")
-  if (!instances.has(parentElement)) instances.set(parentElement, new Topology(root))
-  instances.get(parentElement).update(data, (id) => setStateValue("selected", id))
+export default function ({ data, parentElement, setTriggerValue }) {
+  instanceOf(Topology, ".topology", parentElement).update(data, (id) => setTriggerValue("selected", id))
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import streamlit as st
 
+import tracelab
 from dashboards import components
 from dashboards.figures import address
 from dashboards.store import EVERYTHING, View, store
@@ -29,6 +31,20 @@ def window_choice() -> str:
         "window", WINDOWS, default=DEFAULT_WINDOW, key="since", bind="query-params", label_visibility="collapsed"
     )
     return choice or DEFAULT_WINDOW
+
+
+def here(**changes: str | None) -> str:
+    """This page's address with other parameters; None takes one out."""
+    page = urlsplit(st.context.url or "").path.strip("/").rpartition("/")[2]
+    return address(page, **{**st.query_params.to_dict(), **changes})
+
+
+def part_of(view: View) -> tracelab.Window | None:
+    """The part of the window that was chosen on the strip, if it lies in it."""
+    first, _, last = st.query_params.get("part", "").partition("-")
+    if not (first.isdigit() and last.isdigit()) or int(first) >= int(last):
+        return None
+    return tracelab.Window(int(first) * 1_000_000, int(last) * 1_000_000)
 
 
 def empty_state(since: str) -> list[dict[str, Any]]:

@@ -2,230 +2,155 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import streamlit as st
 
 from dashboards import components
-from dashboards.figures import edge_id, health, node_calls, topology_data
-from dashboards.layout import lay_out
+from dashboards.figures import COLOUR_BY, strip_data, topology_data
+from dashboards.layout import Layout, lay_out
+from dashboards.reduce import Grouping, around, busy_only, grouped, grouping, services_only, with_owners
 from dashboards.store import View, store
-from dashboards.views.common import diagnostics_blocks, empty_state, navigation, trace_link, window_choice
-from tracelab import Edge, Latency, ServiceGraph, count_text, duration_text, percent_text, rate_text
+from dashboards.views.common import empty_state, navigation, part_of, window_choice
+from dashboards.views.topology_side import side_blocks
+from tracelab import ServiceGraph
 
-HEIGHT = 620
+HEIGHT = 600
 KEY = "topology"
+READABLE = 40
+"""Nodes beyond which groups are closed at first: no drawing of more can be read."""
+_SHOW = {"all": lambda graph: graph, "busy": busy_only, "services": services_only}
+_HOPS = {"1 hop": 1, "2 hops": 2}
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What the row above the graph says."""
+
+    colour_by: str
+    show: str
+    picture: str
+    focus: str | None
+    hops: int
+    paused: bool
+    flows: bool
 
 
 def page() -> None:
     navigation("Topology")
-    left, right = st.columns([5, 1], vertical_alignment="center")
+    left, right = st.columns([3, 2], vertical_alignment="center")
     with left:
         since = window_choice()
+    view = store().view(since)
+    if not view.graph.nodes:
+        _waiting(since)
+        return
     with right:
-        if st.button("tidy up", help="Lay the graph out anew", width="stretch"):
-            st.session_state.pop("places", None)
-    _live(since)
+        paused, flows = _switches()
+    _live(since, _controls(view, paused, flows))
 
 
 @st.fragment(run_every=2.0)
-def _live(since: str) -> None:
-    view = store().view(since)
-    if not view.graph.nodes:
-        components.panel("empty", empty_state(since))
-        return
-    selected = _selected()
-    graph = view.graph
+def _waiting(since: str) -> None:
+    """Nothing yet; goes on by itself as soon as there is something."""
+    if store().view(since).graph.nodes:
+        st.rerun()
+    components.panel("empty", empty_state(since))
+
+
+def _switches() -> tuple[bool, bool]:
+    pause, flow, tidy = st.columns([1, 1, 1], vertical_alignment="center")
+    paused = pause.toggle("pause", key="pause", help="Stop taking in what is new")
+    flows = flow.toggle("flow", key="flow", bind="query-params", help="Let the busiest edges flow")
+    if tidy.button("tidy up", help="Lay the graph out anew", width="stretch"):
+        st.session_state.pop("places", None)
+    return paused, flows
+
+
+def _controls(view: View, paused: bool, flows: bool) -> Controls:
+    colour, show, picture, focus, hops = st.columns([1.5, 1.2, 1, 1.6, 1], vertical_alignment="top")
+    colour_by = colour.segmented_control(
+        "colour by", tuple(COLOUR_BY), default="failures", key="colour", bind="query-params"
+    )
+    shown = show.segmented_control("show", tuple(_SHOW), default="all", key="show", bind="query-params")
+    drawn = picture.segmented_control("as", ("graph", "matrix"), default="graph", key="as", bind="query-params")
+    names = sorted(node.id for node in view.graph.nodes)
+    asked = st.query_params.get("focus")
+    if asked is not None and asked not in names:
+        names.append(asked)
+    chosen = focus.selectbox(
+        "neighbours of", names, index=None, key="focus", bind="query-params", placeholder="find a service"
+    )
+    distance = hops.segmented_control("within", tuple(_HOPS), default="1 hop", key="hops", bind="query-params")
+    return Controls(
+        colour_by or "failures",
+        shown or "all",
+        drawn or "graph",
+        chosen,
+        _HOPS[distance or "1 hop"],
+        paused,
+        flows,
+    )
+
+
+@st.fragment(run_every=2.0)
+def _live(since: str, controls: Controls) -> None:
+    view = _view(since, controls.paused)
+    selected = st.query_params.get("selected", "")
+    part = part_of(view)
+    components.strip("strip", strip_data(view, part))
+    within = view if part is None else store().part(view, part)
+    graph, groups = _reduced(within.graph, controls)
+    if controls.picture == "matrix":
+        placed = lay_out([node.id for node in graph.nodes], _calls(graph))
+    else:
+        placed = _placed(graph, f"{controls.focus} {controls.hops} {st.query_params.get('open', '')}")
+    picture, side = st.columns([3.1, 1])
+    with picture:
+        draw = components.matrix if controls.picture == "matrix" else components.topology
+        data = topology_data(graph, placed, selected, controls.colour_by, controls.flows)
+        draw(f"{KEY}_{controls.picture}", data, HEIGHT)
+    with side:
+        components.panel("topology_side", side_blocks(within, graph, groups, selected))
+
+
+def _view(since: str, paused: bool) -> View:
+    """As it is now; as it was when the pause began."""
+    if not paused:
+        st.session_state.pop("paused_view", None)
+        now: View = store().view(since)
+        return now
+    kept: tuple[str, View] | None = st.session_state.get("paused_view")
+    if kept is None or kept[0] != since:
+        view: View = store().view(since)
+        st.session_state["paused_view"] = (since, view)
+        return view
+    return kept[1]
+
+
+def _reduced(graph: ServiceGraph, controls: Controls) -> tuple[ServiceGraph, Grouping]:
+    graph = _SHOW[controls.show](graph)
+    if controls.focus in {node.id for node in graph.nodes}:
+        return around(graph, controls.focus or "", controls.hops), Grouping({})
+    if controls.picture == "matrix" or len(graph.nodes) <= READABLE:
+        return graph, Grouping({})
+    groups = with_owners(graph, grouping(graph.nodes))
+    return grouped(graph, groups, st.query_params.get("open", "").split(",")), groups
+
+
+def _calls(graph: ServiceGraph) -> dict[tuple[str, str], float]:
     calls: dict[tuple[str, str], float] = {}
     for edge in graph.edges:
         calls[edge.client, edge.server] = calls.get((edge.client, edge.server), 0) + edge.calls
-    placed = st.session_state.get("places")
-    known = placed.places if placed is not None else None
-    if placed is None or {node.id for node in graph.nodes} - set(placed.places):
-        placed = lay_out([node.id for node in graph.nodes], calls, known)
-        st.session_state["places"] = placed
-    picture, side = st.columns([3.1, 1])
-    with picture:
-        components.topology(KEY, topology_data(graph, placed, selected), HEIGHT)
-    with side:
-        components.panel("topology_side", side_blocks(view, selected))
+    return calls
 
 
-def _selected() -> str:
-    """What was clicked last, kept in the address; on the first visit the address says it."""
-    state = st.session_state.get(KEY)
-    clicked = state.get("selected") if state is not None else None
-    if clicked is not None and clicked != st.query_params.get("selected", ""):
-        if clicked:
-            st.query_params["selected"] = clicked
-        else:
-            st.query_params.pop("selected", None)
-    return str(clicked if clicked is not None else st.query_params.get("selected", ""))
-
-
-def side_blocks(view: View, selected: str) -> list[dict[str, Any]]:
-    """The panel beside the graph: of the edge or node that is selected, else of the window."""
-    graph = view.graph
-    for edge in graph.edges:
-        if edge_id(edge) == selected:
-            return edge_blocks(edge)
-    for node in graph.nodes:
-        if node.id == selected:
-            return node_blocks(graph, node.id)
-    return _window_blocks(view)
-
-
-def _tone(calls: float, failed: float) -> str:
-    return {"bad": "bad", "warm": "warm"}.get(health(calls, failed), "")
-
-
-def _latency_rows(*sides: tuple[str, Latency]) -> dict[str, Any]:
-    rows = [
-        [name, *(duration_text(value) for value in (latency.p50_ns, latency.p90_ns, latency.p99_ns))]
-        for name, latency in sides
-        if latency.p50_ns is not None
-    ]
-    return {"type": "table", "columns": ["", "p50", "p90", "p99"], "right": ["p50", "p90", "p99"], "rows": rows}
-
-
-def edge_blocks(edge: Edge) -> list[dict[str, Any]]:
-    """Everything about an edge."""
-    kind = {"": "call", "database": "database", "messaging_system": "message", "virtual_node": "inferred"}[
-        edge.connection_type
-    ]
-    blocks: list[dict[str, Any]] = [
-        {
-            "type": "title",
-            "text": f"{edge.client} → {edge.server}",
-            "sub": ", ".join([kind, *edge.protocols]) + (" · calls itself" if edge.self_call else ""),
-        },
-        {
-            "type": "figures",
-            "items": [
-                ["success", percent_text(edge.success_rate), _tone(edge.calls, edge.failed)],
-                ["calls", count_text(edge.calls)],
-                ["rate", rate_text(edge.calls_per_s)],
-                ["failed", count_text(edge.failed), "bad" if edge.failed else ""],
-            ],
-        },
-        {"type": "heading", "text": "latency"},
-        _latency_rows(
-            ("client saw", edge.client_latency), ("server saw", edge.server_latency), ("in the queue", edge.queue_delay)
-        ),
-    ]
-    if edge.error_types:
-        items = [
-            {"label": name, "value": count_text(count), "share": count / edge.failed, "color": "#d1383d"}
-            for name, count in edge.error_types.items()
-        ]
-        blocks += [{"type": "heading", "text": "error types"}, {"type": "bars", "items": items}]
-    versions = [["caller", ", ".join(edge.client_versions)], ["callee", ", ".join(edge.server_versions)]]
-    blocks += [
-        {"type": "heading", "text": "critical path"},
-        {"type": "text", "text": f"on it in {edge.path_calls:,} calls, for {duration_text(edge.path_ns)} in all"},
-        {"type": "heading", "text": "versions"},
-        {"type": "pairs", "items": [pair for pair in versions if pair[1]] or [["", "not said"]]},
-    ]
-    return blocks + _examples(edge.slowest_traces, edge.failed_traces)
-
-
-def _examples(slowest: tuple[str, ...], failed: tuple[str, ...]) -> list[dict[str, Any]]:
-    blocks: list[dict[str, Any]] = []
-    for title, ids in (("slowest traces", slowest), ("failed traces", failed)):
-        if ids:
-            blocks += [
-                {"type": "heading", "text": title},
-                {"type": "links", "items": [trace_link(trace_id) for trace_id in ids]},
-            ]
-    return blocks
-
-
-def node_blocks(graph: ServiceGraph, node_id: str) -> list[dict[str, Any]]:
-    """Everything about a node: its figures, who calls it, whom it calls."""
-    node = next(node for node in graph.nodes if node.id == node_id)
-    calls, failed = node_calls(graph, node_id)
-    callers = [edge for edge in graph.edges if edge.server == node_id]
-    called = [edge for edge in graph.edges if edge.client == node_id]
-    versions = sorted({version for edge in callers for version in edge.server_versions})
-    sub = (
-        f"{node.kind}, not instrumented; known from: {node.reason}"
-        if node.virtual
-        else " · ".join([node.kind, *versions])
-    )
-    blocks: list[dict[str, Any]] = [
-        {"type": "title", "text": node.name, "sub": sub},
-        {
-            "type": "figures",
-            "items": [
-                ["success", percent_text(1 - failed / calls) if calls else "–", _tone(calls, failed)],
-                ["calls", count_text(calls)],
-                ["rate", rate_text(calls / graph.seconds if graph.seconds else None)],
-            ],
-        },
-    ]
-    for title, edges, other in (("called by", callers, "client"), ("calls", called, "server")):
-        if edges:
-            rows = [_edge_row(edge, getattr(edge, other)) for edge in edges]
-            blocks += [
-                {"type": "heading", "text": title},
-                {
-                    "type": "table",
-                    "columns": ["", "calls", "success", "p50", "p99"],
-                    "right": ["calls", "success", "p50", "p99"],
-                    "rows": rows,
-                },
-            ]
-    slowest = dict.fromkeys(trace for edge in callers or called for trace in edge.slowest_traces)
-    failing = dict.fromkeys(trace for edge in callers or called for trace in edge.failed_traces)
-    return blocks + _examples(tuple(slowest)[:4], tuple(failing)[:4])
-
-
-def _edge_row(edge: Edge, name: str, short: bool = False) -> list[Any]:
-    latency = edge.client_latency if edge.client_latency.p50_ns is not None else edge.server_latency
-    tone = _tone(edge.calls, edge.failed)
-    success = {"text": percent_text(edge.success_rate), "tone": tone}
-    if short:
-        return [name, success, duration_text(latency.p99_ns)]
-    return [name, count_text(edge.calls), success, duration_text(latency.p50_ns), duration_text(latency.p99_ns)]
-
-
-def _window_blocks(view: View) -> list[dict[str, Any]]:
-    graph = view.graph
-    entries = [edge for edge in graph.edges if edge.client.startswith("user:")]
-    calls, failed = sum(edge.calls for edge in entries), sum(edge.failed for edge in entries)
-    rows = [
-        _edge_row(edge, f"{edge.client} → {edge.server}", short=True)
-        for edge in sorted(graph.edges, key=lambda edge: (-edge.failed, -edge.path_ns))[:8]
-    ]
-    slowest = sorted(view.summaries, key=lambda trace: -trace.duration_ns)[:3]
-    return [
-        {"type": "title", "text": "this window", "sub": "click a node or an edge"},
-        {
-            "type": "figures",
-            "items": [
-                ["requests", count_text(calls)],
-                ["success", percent_text(1 - failed / calls) if calls else "–", _tone(calls, failed)],
-                ["rate", rate_text(calls / graph.seconds if graph.seconds else None)],
-                ["traces", f"{len(view.summaries):,}"],
-            ],
-        },
-        {"type": "heading", "text": "worth a look"},
-        {
-            "type": "table",
-            "columns": ["", "success", "p99"],
-            "right": ["success", "p99"],
-            "rows": rows,
-        },
-        {"type": "heading", "text": "slowest requests"},
-        {
-            "type": "links",
-            "items": [
-                trace_link(
-                    trace.trace_id,
-                    f"{duration_text(trace.duration_ns)}   {trace.root_service or '?'}  {trace.root_name or '?'}",
-                )
-                for trace in slowest
-            ],
-        },
-        *diagnostics_blocks(view),
-    ]
+def _placed(graph: ServiceGraph, of: str) -> Layout:
+    """Where the nodes stand: a node that is known keeps its place as long as the same part is looked at."""
+    kept: tuple[str, Layout] | None = st.session_state.get("places")
+    known = kept[1] if kept is not None and kept[0] == of else None
+    nodes = [node.id for node in graph.nodes]
+    if known is None or set(nodes) - set(known.places):
+        known = lay_out(nodes, _calls(graph), known.places if known is not None else None)
+        st.session_state["places"] = (of, known)
+    return known

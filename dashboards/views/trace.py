@@ -34,7 +34,7 @@ def page() -> None:
             ],
         )
         return
-    selected = _selected()
+    selected = st.query_params.get("span_id", "")
     components.panel("trace_head", _head(paths))
     picture, side = st.columns([2.7, 1])
     with picture:
@@ -51,14 +51,6 @@ def _load(trace_id: str) -> CriticalPaths | None:
         whole = False
     paths: CriticalPaths | None = trace_paths(trace_id) if whole else None
     return paths if paths is not None and len(paths.traces) else None
-
-
-def _selected() -> str:
-    state = st.session_state.get(KEY)
-    clicked = state.get("selected") if state is not None else None
-    if clicked and clicked != st.query_params.get("span_id", ""):
-        st.query_params["span_id"] = clicked
-    return str(clicked or st.query_params.get("span_id", ""))
 
 
 def _head(paths: CriticalPaths) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ def dashboard_command(host: str, port: int) -> list[str]:
         "server.fileWatcherType": "none",
         "server.showEmailPrompt": "false",
         "browser.gatherUsageStats": "false",
+        "theme.light.primaryColor": "#2f62b5",
+        "theme.dark.primaryColor": "#7aa7f0",
         "client.toolbarMode": "minimal",
         "client.showSidebarNavigation": "false",
     }
