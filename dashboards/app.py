@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboards.views import topology, trace, traces
+from dashboards.views import compare, path, quality, topology, trace, traces
 
 _STYLE = """
 <style>
@@ -21,6 +21,9 @@ st.navigation(
         st.Page(topology.page, title="Topology", url_path="topology", default=True),
         st.Page(traces.page, title="Traces", url_path="traces"),
         st.Page(trace.page, title="Trace", url_path="trace"),
+        st.Page(path.page, title="Critical path", url_path="path"),
+        st.Page(compare.page, title="Compare", url_path="compare"),
+        st.Page(quality.page, title="Data quality", url_path="quality"),
     ],
     position="hidden",
 ).run()

@@ -283,3 +283,49 @@ def scatter(summaries: list[tracelab.TraceSummary]) -> alt.Chart:
         .add_params(brush)
         .properties(height=230)
     )
+
+
+_LEAST_FRAME = 0.001
+_DURATION_BARS = 64
+
+
+def flame_data(profile: tracelab.PathProfile) -> dict[str, Any]:
+    """What flame.js draws: frames of at least a thousandth of all time, parents first."""
+    tree = profile.tree
+    number: dict[int, int] = {}
+    frames: list[list[Any]] = []
+    for node, (service, name) in enumerate(tree.operations):
+        above = int(tree.parent[node])
+        if tree.inclusive_ns[node] < _LEAST_FRAME * profile.total_ns or (above >= 0 and above not in number):
+            continue
+        number[node] = len(frames)
+        figures = [int(values[node]) for values in (tree.inclusive_ns, tree.exclusive_ns, tree.spans)]
+        frames.append([number.get(above, -1), name or "(not seen)", service or "?", colour(service), *figures])
+    depth: list[int] = []
+    for frame in frames:
+        depth.append(depth[frame[0]] + 1 if frame[0] >= 0 else 1)
+    return {"frames": frames, "total_ns": profile.total_ns, "depth": max(depth, default=1)}
+
+
+def histogram_data(
+    series: Sequence[tuple[str, np.ndarray[Any, Any]]], chosen: tuple[int, int] | None = None, drag: bool = False
+) -> dict[str, Any]:
+    """What histogram.js draws: durations in buckets of equal ratio, with the median and p99 of a single series."""
+    values = np.concatenate([durations for _, durations in series])
+    low, high = (max(int(values.min()), 1), int(values.max())) if values.size else (1, 1)
+    edges = np.geomspace(low, max(high, low * 1.05) + 1, _DURATION_BARS + 1)
+    edges[0] = min(edges[0], low)
+    marks = []
+    if len(series) == 1 and values.size:
+        for text, share in (("p50", 0.5), ("p99", 0.99)):
+            marks.append([int(np.quantile(values, share, method="inverted_cdf")), text])
+    return {
+        "edges_ns": [float(edge) for edge in edges],
+        "series": [
+            {"name": name, "colour": shade, "counts": np.histogram(np.maximum(durations, 1), edges)[0].tolist()}
+            for (name, durations), shade in zip(series, ("#7b8da6", "#d55e00"), strict=False)
+        ],
+        "chosen": list(chosen or []),
+        "marks": marks,
+        "drag": drag,
+    }

@@ -24,6 +24,8 @@ FORGET_S = 20.0
 PARTS_KEPT = 64
 DETAILS_EVERY_S = 6.0
 """Single traces of a live window are assembled less often than its graph is brought up to date: they cost more."""
+PAST_EVERY_S = 30.0
+"""A comparison with the past stands still for so long: what is read should not change under the reader's eyes."""
 SETTLE_NS = 3 * 10**9
 """A live window ends so long ago: of what began later, one side may have arrived and the other not yet."""
 
@@ -42,6 +44,12 @@ class Details:
     @cached_property
     def calls(self) -> tracelab.Calls:
         return tracelab.collect_calls(self.traces)
+
+    def cohort(self, window: tracelab.Window, search: tracelab.Search | None = None) -> tracelab.Cohort:
+        """Some of them. Paths and calls are computed once for all cohorts of these traces."""
+        made = tracelab.cohort(self.traces, window, search or tracelab.Search())
+        vars(made).update(paths=self.paths, calls=self.calls)
+        return made
 
     def extent(self, window: tracelab.Window) -> tuple[int, int]:
         """From when to when; of an open window, as far as there are traces."""
@@ -101,6 +109,7 @@ class Store:
         self._views: dict[str, View] = {}
         self._live: dict[str, tracelab.LiveGraph] = {}
         self._wanted: dict[str, float] = {}
+        self._with_past: dict[str, View] = {}
         self._parts: dict[tuple[float, tracelab.Window], View] = {}
         self._lock = threading.Lock()
         threading.Thread(target=self._keep_fresh, daemon=True, name="store").start()
@@ -125,6 +134,19 @@ class Store:
             own = Details(details.traces, details.paths, summaries, details.made_at)
             self._parts[key] = View(part, graph, own, view.segments)
         return self._parts[key]
+
+    def with_past(self, since: str) -> View:
+        """A window twice as long: the time before the window is what it is compared with."""
+        if since == EVERYTHING:
+            return self.view(EVERYTHING)
+        kept = self._with_past.get(since)
+        if kept is None or time.monotonic() - kept.details.made_at > PAST_EVERY_S:
+            until = time.time_ns() - SETTLE_NS
+            window = tracelab.Window(2 * tracelab.parse_time_ns(since) - until, until)
+            details = details_of(self.lake, window)
+            graph = tracelab.service_graph(details.traces, window, details.paths)
+            kept = self._with_past[since] = View(window, graph, details, self._segments())
+        return kept
 
     def view(self, since: str) -> View:
         """The view of a window; computed at once if nobody has looked at it lately."""

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from tracelab.analysis.slow import SlowExplanation as SlowExplanation
     from tracelab.analysis.slow import explain_cohorts as explain_cohorts
     from tracelab.analysis.slow import explain_slow as explain_slow
+    from tracelab.analysis.slow import requests_of as requests_of
     from tracelab.analysis.structure import Impact as Impact
     from tracelab.analysis.structure import Structure as Structure
     from tracelab.analysis.structure import impact_of as impact_of
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from tracelab.lake import compact as compact
     from tracelab.lake import default_lake_path as default_lake_path
     from tracelab.lake import prune as prune
+    from tracelab.lake.info import lake_info as lake_info
     from tracelab.lake.stream import whole_traces as whole_traces
     from tracelab.reporters.shapes import diagnostics_explained as diagnostics_explained
     from tracelab.reporters.shapes import span_details as span_details
@@ -107,7 +109,7 @@ _WHERE = {
     "tracelab.analysis.suspects": ("Suspect",),
     "tracelab.analysis.structure": ("Impact", "Structure", "impact_of", "structure"),
     "tracelab.analysis.skew": ("ClockSkew", "clock_skews"),
-    "tracelab.analysis.slow": ("SlowExplanation", "explain_cohorts", "explain_slow"),
+    "tracelab.analysis.slow": ("SlowExplanation", "explain_cohorts", "explain_slow", "requests_of"),
     "tracelab.analysis.profile": ("PathProfile", "finish_profile", "path_profile", "sum_profile"),
     "tracelab.analysis.order": ("LearnedOrders", "Order", "learned_orders"),
     "tracelab.analysis.missing_edge": ("EdgeExplanation", "explain_edge"),
@@ -136,6 +138,7 @@ _WHERE = {
     "tracelab.codecs.requests": ("Decoded", "Outcome", "decode_requests"),
     "tracelab.diagnostics": ("DIAGNOSTICS", "Diagnostics"),
     "tracelab.errors": ("InputError", "LakeError", "TooLargeError", "TracelabError", "UsageError"),
+    "tracelab.lake.info": ("lake_info",),
     "tracelab.lake": ("Lake", "compact", "default_lake_path", "prune"),
     "tracelab.reporters.shapes": ("diagnostics_explained", "span_details", "topology_shape"),
     "tracelab.schema": ("ANALYSIS_COLUMNS",),

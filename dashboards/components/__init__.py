@@ -29,6 +29,7 @@ _matrix = _component("matrix")
 _strip = _component("strip")
 _timeline = _component("timeline")
 _flame = _component("flame")
+_histogram = _component("histogram")
 _panel = _component("panel")
 
 
@@ -73,6 +74,11 @@ def timeline(key: str, packed: bytes, trace: str, selected: str, height: int) ->
 def flame(key: str, data: dict[str, Any], height: int) -> None:
     """Where the critical paths of many requests spend their time."""
     _flame(key=key, data=data, height=height)
+
+
+def histogram(key: str, data: dict[str, Any], parameter: str) -> None:
+    """Durations; where `drag` is set, the range that is dragged goes into the address's parameter, in nanoseconds."""
+    _histogram(key=key, data=data, height=132, on_range_change=keep_in_address(key, "range", parameter))
 
 
 def panel(key: str, blocks: list[dict[str, Any]]) -> None:

@@ -40,7 +40,7 @@ const draw = {
     return [list]
   },
   table: (block) => {
-    const table = make("table")
+    const table = make("table", block.wrap ? "wrap" : "")
     const head = table.createTHead().insertRow()
     for (const name of block.columns) head.append(make("th", block.right.includes(name) ? "right" : "", name))
     const body = table.createTBody()

@@ -15,7 +15,13 @@ from tracelab import diagnostics_explained, time_text
 
 WINDOWS = ("5m", "15m", "1h", "6h", "24h", "7d", EVERYTHING)
 DEFAULT_WINDOW = "15m"
-_PAGES = (("Topology", ""), ("Traces", "traces"))
+_PAGES = (
+    ("Topology", ""),
+    ("Traces", "traces"),
+    ("Critical path", "path"),
+    ("Compare", "compare"),
+    ("Data quality", "quality"),
+)
 
 
 def navigation(current: str) -> None:
@@ -39,12 +45,18 @@ def here(**changes: str | None) -> str:
     return address(page, **{**st.query_params.to_dict(), **changes})
 
 
-def part_of(view: View) -> tracelab.Window | None:
-    """The part of the window that was chosen on the strip, if it lies in it."""
-    first, _, last = st.query_params.get("part", "").partition("-")
+def part_of() -> tracelab.Window | None:
+    """The part of the window that was chosen on the strip."""
+    chosen = range_of("part")
+    return None if chosen is None else tracelab.Window(chosen[0] * 1_000_000, chosen[1] * 1_000_000)
+
+
+def range_of(parameter: str) -> tuple[int, int] | None:
+    """Two numbers in the address, `from-to`; None where there are none, or not in this order."""
+    first, _, last = st.query_params.get(parameter, "").partition("-")
     if not (first.isdigit() and last.isdigit()) or int(first) >= int(last):
         return None
-    return tracelab.Window(int(first) * 1_000_000, int(last) * 1_000_000)
+    return int(first), int(last)
 
 
 def empty_state(since: str) -> list[dict[str, Any]]:

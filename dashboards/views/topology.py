@@ -97,7 +97,7 @@ def _controls(view: View, paused: bool, flows: bool) -> Controls:
 def _live(since: str, controls: Controls) -> None:
     view = _view(since, controls.paused)
     selected = st.query_params.get("selected", "")
-    part = part_of(view)
+    part = part_of()
     components.strip("strip", strip_data(view, part))
     within = view if part is None else store().part(view, part)
     graph, groups = _reduced(within.graph, controls)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tracelab.analysis.calls import Calls, collect_calls
@@ -36,6 +37,17 @@ class Cohort:
         """Those whose trace id begins so."""
         ids = [self.traces.trace_id(trace).startswith(beginning.lower()) for trace in range(self.chosen.size)]
         return replace(self, chosen=self.chosen & np.array(ids, np.bool_))
+
+    def of_version(self, service_name: str, version: str) -> Cohort:
+        """Those with a span of this version of the service."""
+        traces = self.traces
+        service = pc.fill_null(pc.equal(traces.table.column("service_name"), service_name), False)
+        same = pc.fill_null(pc.equal(traces.table.column("service_version"), version), False)
+        rows = np.flatnonzero(~traces.is_placeholder)
+        rows = rows[pc.and_(service, same).to_numpy()[traces.source_row[rows]]]
+        of_it = np.zeros(self.chosen.size, np.bool_)
+        of_it[traces.trace[rows]] = True
+        return replace(self, chosen=self.chosen & of_it)
 
     @cached_property
     def calls(self) -> Calls:

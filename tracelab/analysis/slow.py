@@ -79,7 +79,7 @@ def explain_slow(cohort: Cohort, slow: int = 99, typical: tuple[int, int] = (25,
     A request is the first root of a trace. Traces whose root was not seen are left out: nobody knows how long they
     took. Percentiles are by nearest rank.
     """
-    root, duration = _requests(cohort)
+    root, duration = requests_of(cohort)
     if duration.size == 0:
         raise InputError("no whole request there to explain (`tracelab traces` lists what is)")
     above, low, high = nearest_rank(duration, np.ones(duration.size), (slow, *typical))
@@ -92,12 +92,13 @@ def explain_slow(cohort: Cohort, slow: int = 99, typical: tuple[int, int] = (25,
 def explain_cohorts(slow: Cohort, typical: Cohort) -> SlowExplanation:
     """The requests of one cohort against those of another in the same set of traces."""
     both = Cohort(slow.traces, slow.chosen | typical.chosen)
-    root, _ = _requests(both)
+    root, _ = requests_of(both)
     trace = slow.traces.trace[root]
     return _explain(both, root, slow.chosen[trace], typical.chosen[trace], (None, None, None))
 
 
-def _requests(cohort: Cohort) -> tuple[I64, I64]:
+def requests_of(cohort: Cohort) -> tuple[I64, I64]:
+    """(row of the first root, its duration in ns) of each chosen trace whose root was seen."""
     traces = cohort.traces
     if len(traces) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
