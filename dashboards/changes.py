@@ -48,6 +48,8 @@ def changed_graph(base: ServiceGraph, other: ServiceGraph, comparison: Compariso
     edges = [edge for edge in base.edges if (edge.client, edge.server, edge.connection_type) in gone]
     here = {edge_id(edge) for edge in other.edges}
     edges = [*other.edges, *(edge for edge in edges if edge_id(edge) not in here)]
+    seen = {change.name for change in comparison.edges}
+    edges = [edge for edge in edges if (edge.client, edge.server, edge.connection_type) in seen]
     ends = {end for edge in edges for end in (edge.client, edge.server)}
     nodes = {node.id: node for node in (*base.nodes, *other.nodes) if node.id in ends}
     return replace(other, nodes=tuple(nodes[name] for name in sorted(nodes)), edges=tuple(edges))

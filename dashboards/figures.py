@@ -44,6 +44,11 @@ def address(page: str, **parameters: Any) -> str:
     return f"/{page}{'?' if query else ''}{query}"
 
 
+def signed_text(ns: float) -> str:
+    """A difference of times: +12.0 ms, −3.10 ms."""
+    return ("+" if ns > 0 else "−" if ns < 0 else "") + duration_text(abs(ns))
+
+
 def health(calls: float, failed: float) -> str:
     """A class of failure share; `idle` for what was never called."""
     if calls == 0:
@@ -329,3 +334,48 @@ def histogram_data(
         "marks": marks,
         "drag": drag,
     }
+
+
+_COLUMNS, _ROWS = 90, 34
+
+
+def heat_map(summaries: list[tracelab.TraceSummary]) -> alt.Chart:
+    """How many traces took how long when; cells with failed ones have a red edge. A brush chooses."""
+    start = np.array([trace.start_ns for trace in summaries], np.float64)
+    duration = np.maximum(np.array([trace.duration_ns for trace in summaries], np.float64), 1e3)
+    failed = np.array([trace.failed for trace in summaries], np.bool_)
+    times = np.linspace(start.min(), start.max() + 1, _COLUMNS + 1)
+    lengths = np.geomspace(duration.min(), duration.max() * 1.001, _ROWS + 1)
+    count = np.histogram2d(start, duration, (times, lengths))[0]
+    bad = np.histogram2d(start[failed], duration[failed], (times, lengths))[0]
+    column, row = np.nonzero(count)
+    frame = pd.DataFrame(
+        {
+            "time": pd.to_datetime(times[column].astype(np.int64), unit="ns", utc=True),
+            "until": pd.to_datetime(times[column + 1].astype(np.int64), unit="ns", utc=True),
+            "duration_ms": lengths[row] / 1e6,
+            "to_ms": lengths[row + 1] / 1e6,
+            "traces": count[column, row].astype(int),
+            "failed": bad[column, row].astype(int),
+        }
+    )
+    brush = alt.selection_interval(name="brush", encodings=["x", "y"])
+    return (
+        alt.Chart(frame)
+        .mark_rect()
+        .encode(
+            x=alt.X("time:T", title=None),
+            x2="until:T",
+            y=alt.Y("duration_ms:Q", title="duration (ms)", scale=alt.Scale(type="log")),
+            y2="to_ms:Q",
+            color=alt.Color(
+                "traces:Q",
+                scale=alt.Scale(type="log", range=["#c6d6e8", "#4c78a8", "#1c2f4a"]),
+                legend=alt.Legend(orient="top", title="traces"),
+            ),
+            stroke=alt.condition("datum.failed > 0", alt.value("#d1383d"), alt.value(None)),
+            tooltip=["traces", "failed", alt.Tooltip("duration_ms:Q", format=",.2f", title="from ms")],
+        )
+        .add_params(brush)
+        .properties(height=250)
+    )

@@ -24,6 +24,7 @@ FORGET_S = 20.0
 PARTS_KEPT = 64
 DETAILS_EVERY_S = 6.0
 """Single traces of a live window are assembled less often than its graph is brought up to date: they cost more."""
+AROUND_NS = 60 * 10**9
 PAST_EVERY_S = 30.0
 """A comparison with the past stands still for so long: what is read should not change under the reader's eyes."""
 SETTLE_NS = 3 * 10**9
@@ -148,6 +149,15 @@ class Store:
             kept = self._with_past[since] = View(window, graph, details, self._segments())
         return kept
 
+    def around(self, at_ns: int) -> Details:
+        """Traces from about that time: of a view that is in memory, else of a minute before and after."""
+        for view in list(self._views.values()):
+            since, until = view.details.extent(view.window)
+            if since <= at_ns < until:
+                return view.details
+        near: Details = _minutes_around(self, at_ns // AROUND_NS)
+        return near
+
     def view(self, since: str) -> View:
         """The view of a window; computed at once if nobody has looked at it lately."""
         self._wanted[since] = time.monotonic()
@@ -207,8 +217,29 @@ def store() -> Store:
     return Store(tracelab.Lake.create(Path(tracelab.default_lake_path())))
 
 
+@st.cache_resource(show_spinner=False, max_entries=4, ttl=60)
+def _minutes_around(_store: Store, minute: int) -> Details:
+    return details_of(_store.lake, tracelab.Window((minute - 1) * AROUND_NS, (minute + 2) * AROUND_NS))
+
+
 @st.cache_data(show_spinner=False, max_entries=32, ttl=5)
 def trace_paths(trace_id: str) -> Any:
     """The critical paths of one trace, alone and whole."""
     table = store().lake.traces([bytes.fromhex(trace_id)])
     return tracelab.critical_paths(tracelab.assemble(table))
+
+
+def load_trace(trace_id: str) -> tracelab.CriticalPaths | None:
+    """One trace, alone and whole; None for what is no id or not in the lake."""
+    trace_id = trace_id.strip().lower()
+    try:
+        whole = len(bytes.fromhex(trace_id)) == 16
+    except ValueError:
+        whole = False
+    paths: tracelab.CriticalPaths | None = trace_paths(trace_id) if whole else None
+    return paths if paths is not None and len(paths.traces) else None
+
+
+def exported(trace_id: str, format_: str) -> bytes:
+    """A trace as `tracelab export` writes it: otlp-json or jaeger."""
+    return b"".join(tracelab.exported(store().lake.traces([bytes.fromhex(trace_id)]), format_))

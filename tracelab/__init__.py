@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from tracelab.analysis.what_if import Supposition as Supposition
     from tracelab.analysis.what_if import WhatIf as WhatIf
     from tracelab.analysis.what_if import what_if as what_if
+    from tracelab.codecs.export import exported as exported
     from tracelab.codecs.limits import Limits as Limits
     from tracelab.codecs.requests import Decoded as Decoded
     from tracelab.codecs.requests import Outcome as Outcome
@@ -134,6 +135,7 @@ _WHERE = {
         "sum_graph",
     ),
     "tracelab.analysis.summaries": ("Search", "TraceSummary", "trace_summaries"),
+    "tracelab.codecs.export": ("exported",),
     "tracelab.codecs.limits": ("Limits",),
     "tracelab.codecs.requests": ("Decoded", "Outcome", "decode_requests"),
     "tracelab.diagnostics": ("DIAGNOSTICS", "Diagnostics"),

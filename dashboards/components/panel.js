@@ -16,6 +16,16 @@ const draw = {
     list.append(...block.items.map((item) => link(item)))
     return [list]
   },
+  actions: (block) => {
+    const bar = make("div", "actions")
+    for (const item of block.items) {
+      if (item.href) { bar.append(link(item)); continue }
+      const button = make("button", "", item.text)
+      button.onclick = () => navigator.clipboard.writeText(location.href).then(() => { button.textContent = "copied" }, () => { button.textContent = "the browser does not allow it" })
+      bar.append(button)
+    }
+    return [bar]
+  },
   figures: (block) => {
     const grid = make("div", "figures")
     for (const [label, value, tone] of block.items) {
@@ -34,7 +44,7 @@ const draw = {
       if (item.color) fill.style.background = item.color
       const track = make("div", "track")
       track.append(fill)
-      row.append(make("span", "label", item.label), track, make("span", "value", item.value))
+      row.append(item.href ? link({ text: item.label, href: item.href }, "label") : make("span", "label", item.label), track, make("span", "value", item.value))
       list.append(row)
     }
     return [list]

@@ -11,7 +11,7 @@ import streamlit as st
 
 import tracelab
 from dashboards import components
-from dashboards.figures import flame_data, histogram_data
+from dashboards.figures import flame_data, histogram_data, signed_text
 from dashboards.store import View, store
 from dashboards.views.common import empty_state, navigation, range_of, trace_link, window_choice
 from tracelab import Cohort, Search, SlowExplanation, Supposition, WhatIf, duration_text
@@ -133,10 +133,10 @@ def _explained(slow: Cohort, typical: Cohort, is_p99: bool) -> list[dict[str, An
     parts = [
         [
             f"{part.service_name or '?'}  {part.name or '?'}",
-            {"text": _signed(part.gap_ns), "tone": "bad" if part.gap_ns > 0 else ""},
+            {"text": signed_text(part.gap_ns), "tone": "bad" if part.gap_ns > 0 else ""},
             f"{100 * part.share:.0f} %",
-            _signed(part.more_calls_ns),
-            _signed(part.longer_calls_ns),
+            signed_text(part.more_calls_ns),
+            signed_text(part.longer_calls_ns),
         ]
         for part in found.parts[:ROWS]
         if abs(part.share) >= 0.005
@@ -154,7 +154,7 @@ def _explained(slow: Cohort, typical: Cohort, is_p99: bool) -> list[dict[str, An
                 ["slow ones", f"{found.slow:,}", "warm" if found.few else ""],
                 ["their mean", duration_text(found.slow_mean_ns)],
                 ["typical mean", duration_text(found.typical_mean_ns)],
-                ["gap", _signed(found.gap_ns)],
+                ["gap", signed_text(found.gap_ns)],
             ],
         },
         *([{"type": "text", "tone": "warm", "text": "few: chance may be behind much of it"}] if found.few else []),
@@ -180,10 +180,6 @@ def _attributes(found: SlowExplanation) -> list[dict[str, Any]]:
     ]
     columns = ["what they have in common", "slow", "typical", "as common"]
     return [{"type": "table", "columns": columns, "right": columns[1:], "rows": rows}]
-
-
-def _signed(ns: float) -> str:
-    return ("+" if ns > 0 else "−" if ns < 0 else "") + duration_text(abs(ns))
 
 
 @st.fragment
@@ -217,7 +213,7 @@ def _predicted(answer: WhatIf) -> list[dict[str, Any]]:
         before, after = (getattr(side, f"{name}_ns") for side in (answer.before, answer.after))
         tone = "good" if after < before else "bad" if after > before else ""
         rows.append(
-            [name, duration_text(before), duration_text(after), {"text": _signed(after - before), "tone": tone}]
+            [name, duration_text(before), duration_text(after), {"text": signed_text(after - before), "tone": tone}]
         )
     return [
         {

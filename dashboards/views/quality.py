@@ -134,7 +134,7 @@ def _collector_state() -> list[dict[str, Any]]:
         for key, value in sorted(figures.items())
         if key[0] == "tracelab_oddities_total" and value
     ]
-    return [
+    blocks: list[dict[str, Any]] = [
         title,
         {
             "type": "figures",
@@ -148,15 +148,13 @@ def _collector_state() -> list[dict[str, Any]]:
         },
         {"type": "heading", "text": "requests by transport and result"},
         {"type": "table", "columns": ["", "count"], "right": ["count"], "rows": rows},
-        *(
-            [
-                {"type": "heading", "text": "odd in what came"},
-                {"type": "table", "columns": ["", "count"], "right": ["count"], "rows": oddities},
-            ]
-            if oddities
-            else []
-        ),
     ]
+    if oddities:
+        blocks += [
+            {"type": "heading", "text": "odd in what came"},
+            {"type": "table", "columns": ["", "count"], "right": ["count"], "rows": oddities},
+        ]
+    return blocks
 
 
 @st.cache_data(show_spinner=False, ttl=4)

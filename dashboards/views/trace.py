@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from dashboards import components
-from dashboards.figures import address, colour, pack_timeline
-from dashboards.store import trace_paths
+from dashboards.figures import address, colour, pack_timeline, signed_text, topology_data
+from dashboards.layout import lay_out
+from dashboards.store import exported, load_trace, store
 from dashboards.views.common import navigation, trace_link
-from tracelab import DIAGNOSTICS, CriticalPaths, duration_text, journey, span_details, time_text
+from tracelab import (
+    DIAGNOSTICS,
+    CriticalPaths,
+    Search,
+    Window,
+    cohort,
+    duration_text,
+    explain_cohorts,
+    find_all,
+    journey,
+    percent_text,
+    requests_of,
+    service_graph,
+    span_details,
+    time_text,
+)  # fmt: skip
 
 KEY = "timeline"
 MAX_HEIGHT, ROW, FRAME = 640, 24, 78
+FEWEST = 8
+"""Requests of a kind below which none of them is called typical."""
 
 
 def page() -> None:
     navigation("Trace")
     trace_id = st.query_params.get("trace_id", "").lower()
-    paths = _load(trace_id)
+    paths = load_trace(trace_id)
     if paths is None:
         components.panel(
             "no_trace",
@@ -36,21 +57,34 @@ def page() -> None:
         return
     selected = st.query_params.get("span_id", "")
     components.panel("trace_head", _head(paths))
+    drawn = _actions(trace_id)
     picture, side = st.columns([2.7, 1])
     with picture:
-        height = max(220, min(MAX_HEIGHT, len(paths.traces) * ROW + FRAME))
-        components.timeline(KEY, pack_timeline(paths), trace_id, selected, height)
+        if drawn == "topology":
+            graph = service_graph(paths.traces, paths=paths)
+            calls = {(edge.client, edge.server): float(edge.calls) for edge in graph.edges}
+            placed = lay_out([node.id for node in graph.nodes], calls)
+            components.topology("own_topology", topology_data(graph, placed, "", "critical path"), MAX_HEIGHT)
+        else:
+            height = max(220, min(MAX_HEIGHT, len(paths.traces) * ROW + FRAME))
+            components.timeline(KEY, pack_timeline(paths), trace_id, selected, height)
     with side:
         components.panel("trace_side", _side(paths, selected))
 
 
-def _load(trace_id: str) -> CriticalPaths | None:
-    try:
-        whole = len(bytes.fromhex(trace_id)) == 16
-    except ValueError:
-        whole = False
-    paths: CriticalPaths | None = trace_paths(trace_id) if whole else None
-    return paths if paths is not None and len(paths.traces) else None
+def _actions(trace_id: str) -> str:
+    as_, otlp, jaeger, rest = st.columns([2, 1, 1, 5], vertical_alignment="center")
+    drawn = as_.segmented_control(
+        "as", ("timeline", "topology"), default="timeline", key="as", bind="query-params", label_visibility="collapsed"
+    )
+    for box, name, format_, ending in ((otlp, "OTLP", "otlp-json", "jsonl"), (jaeger, "Jaeger", "jaeger", "json")):
+        box.download_button(
+            name, partial(exported, trace_id, format_), f"{trace_id}.{ending}",
+            "application/json", on_click="ignore", help=f"Download this trace as {name} JSON", width="stretch",
+        )  # fmt: skip
+    with rest:
+        components.panel("trace_actions", [{"type": "actions", "items": [{"text": "copy link"}]}])
+    return drawn or "timeline"
 
 
 def _head(paths: CriticalPaths) -> list[dict[str, Any]]:
@@ -124,6 +158,64 @@ def _path_blocks(paths: CriticalPaths) -> list[dict[str, Any]]:
         {"type": "bars", "items": items},
         {"type": "heading", "text": "longest sections of the path"},
         {"type": "table", "columns": ["service", "operation", "for"], "right": ["for"], "rows": rows},
+        *_findings(paths),
+        *_against_typical(paths),
+    ]
+
+
+def _findings(paths: CriticalPaths) -> list[dict[str, Any]]:
+    """What the rules find in it, with what to do."""
+    found = find_all(cohort(paths.traces)).findings
+    blocks: list[dict[str, Any]] = [{"type": "heading", "text": "findings"}] if found else []
+    for finding in found[:6]:
+        blocks += [
+            {"type": "text", "tone": "warm", "text": f"{finding.service_name}: {finding.what}"},
+            {"type": "text", "tone": "dim", "text": finding.advice},
+        ]
+    return blocks
+
+
+def _against_typical(paths: CriticalPaths) -> list[dict[str, Any]]:
+    """Its place among requests of its kind around that time, and where it spends more than the middle half of them."""
+    traces, root = paths.traces, int(paths.roots[0])
+    service, name = traces.service_name(root), traces.span_name(root)
+    if service is None or name is None:
+        return []
+    alike = store().around(int(traces.start_ns[root])).cohort(Window(), Search(service, name))
+    rows, durations = requests_of(alike)
+    mine = alike.of_trace(traces.trace_id(0))
+    if rows.size < FEWEST or not mine.size:
+        return []
+    length = int(traces.end_ns[root] - traces.start_ns[root])
+    order = np.argsort(durations, kind="stable")
+    middle = rows[order[rows.size // 4 : 3 * rows.size // 4 + 1]]
+    typical_id = alike.traces.trace_id(int(alike.traces.trace[rows[order[rows.size // 2]]]))
+    chosen = np.zeros(alike.chosen.size, np.bool_)
+    chosen[alike.traces.trace[middle]] = True
+    found = explain_cohorts(mine, replace(alike, chosen=chosen))
+    parts = [
+        [f"{part.service_name or '?'}  {part.name or '?'}", signed_text(part.gap_ns)]
+        for part in found.parts[:6]
+        if abs(part.gap_ns) >= 0.02 * length
+    ]
+    slower = float((durations < length).mean())
+    return [
+        {"type": "heading", "text": "against the typical one of its kind"},
+        {
+            "type": "text",
+            "text": f"slower than {percent_text(slower)} of {rows.size:,} requests like it around that time; "
+            f"their median is {duration_text(int(np.median(durations)))}",
+        },
+        {"type": "table", "columns": ["operation", "more"], "right": ["more"], "rows": parts},
+        {
+            "type": "links",
+            "items": [
+                {
+                    "text": "side by side with a typical one",
+                    "href": address("compare", way="two traces", a=typical_id, b=traces.trace_id(0)),
+                }
+            ],
+        },
     ]
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboards import components
 from dashboards.figures import address, pack_timeline
-from dashboards.store import trace_paths
+from dashboards.store import load_trace
 from tracelab import CriticalPaths, duration_text
 
 HEIGHT = 320
@@ -33,16 +33,6 @@ def two_traces() -> None:
     one, two = sides
     if one is not None and two is not None:
         components.panel("two_traces", _differences(one, two))
-
-
-def load_trace(trace_id: str) -> CriticalPaths | None:
-    """One trace, alone and whole; None for what is no id or not in the lake."""
-    try:
-        whole = len(bytes.fromhex(trace_id.strip())) == 16
-    except ValueError:
-        whole = False
-    paths: CriticalPaths | None = trace_paths(trace_id.strip().lower()) if whole else None
-    return paths if paths is not None and len(paths.traces) else None
 
 
 def _missing(name: str) -> list[dict[str, Any]]:

@@ -30,6 +30,14 @@ _SCOPE = (
 Row = dict[str, Any]
 
 
+def exported(table: pa.Table, format_: str) -> Iterator[bytes]:
+    """Spans as a file in `format_`: otlp-json (a request a line) or jaeger (one document)."""
+    if format_ == "jaeger":
+        yield orjson.dumps(jaeger_document(table)) + b"\n"
+    else:
+        yield from otlp_json_lines(table)
+
+
 def otlp_json_lines(table: pa.Table) -> Iterator[bytes]:
     """One OTLP/JSON request a line, with its newline."""
     for request in _requests(table):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -42,6 +41,7 @@ def command(
     """
     import pyarrow as pa
 
+    from tracelab.codecs.export import exported
     from tracelab.commands.options import read_files
     from tracelab.diagnostics import Diagnostics
     from tracelab.errors import InputError, UsageError
@@ -61,20 +61,9 @@ def command(
         if table.num_rows == 0:
             raise InputError("no such trace there (`tracelab traces` lists what is)")
     if output is None:
-        sys.stdout.buffer.writelines(_written(table, format_))
+        sys.stdout.buffer.writelines(exported(table, format_))
         sys.stdout.buffer.flush()
         return
     with output.open("wb") as file:
-        file.writelines(_written(table, format_))
+        file.writelines(exported(table, format_))
     click.echo(f"{table.num_rows:,} spans written to {output}", err=True)
-
-
-def _written(table: object, format_: str) -> Iterator[bytes]:
-    import orjson
-
-    from tracelab.codecs.export import jaeger_document, otlp_json_lines
-
-    if format_ == "jaeger":
-        yield orjson.dumps(jaeger_document(table)) + b"\n"
-    else:
-        yield from otlp_json_lines(table)
