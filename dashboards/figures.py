@@ -263,7 +263,7 @@ def scatter(summaries: list[tracelab.TraceSummary]) -> alt.Chart:
     frame = pd.DataFrame(
         {
             "time": pd.to_datetime([trace.start_ns for trace in summaries], unit="ns", utc=True),
-            "duration_ms": [trace.duration_ns / 1e6 for trace in summaries],
+            "duration_ms": [max(trace.duration_ns, 1_000) / 1e6 for trace in summaries],
             "result": ["failed" if trace.failed else "good" for trace in summaries],
             "root": [f"{trace.root_service or '?'}  {trace.root_name or '?'}" for trace in summaries],
             "trace": [trace.trace_id for trace in summaries],
@@ -276,7 +276,7 @@ def scatter(summaries: list[tracelab.TraceSummary]) -> alt.Chart:
         .mark_point(filled=True, size=44, opacity=0.75)
         .encode(
             x=alt.X("time:T", title=None),
-            y=alt.Y("duration_ms:Q", title="duration (ms)", scale=alt.Scale(type="symlog", constant=10)),
+            y=alt.Y("duration_ms:Q", title="duration (ms)", scale=alt.Scale(type="log")),
             color=alt.Color(
                 "result:N",
                 scale=alt.Scale(domain=results, range=["#4c78a8", "#d1383d"]),

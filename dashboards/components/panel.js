@@ -1,5 +1,12 @@
 // Blocks of text, figures, tables and links. Data: {blocks: [...]}. (shared.js comes before.)
-const cell = (value) => (value && typeof value === "object" ? (value.href ? link(value) : make("span", value.tone || "", value.text)) : make("span", "", value))
+// A value is text, or {text, tone}, {text, href}, or {time_ms}: a time, written in the reader's own zone.
+const local = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" })
+
+function cell(value) {
+  if (value === null || typeof value !== "object") return make("span", "", value)
+  if (value.time_ms !== undefined) return make("span", "time", local.format(value.time_ms))
+  return value.href ? link(value) : make("span", value.tone || "", value.text)
+}
 
 const draw = {
   nav: (block) => {
@@ -30,13 +37,14 @@ const draw = {
     const grid = make("div", "figures")
     for (const [label, value, tone] of block.items) {
       const box = make("div", "figure")
-      box.append(make("span", "label", label), make("span", `value ${tone || ""}`, value))
+      box.append(make("span", "label", label), make("span", `value ${tone || ""}`))
+      box.lastChild.append(cell(value))
       grid.append(box)
     }
     return [grid]
   },
   bars: (block) => {
-    const list = make("div", "bars")
+    const list = make("div", block.stacked ? "bars stacked" : "bars")
     for (const item of block.items) {
       const row = make("div", "bar")
       const fill = make("div", "fill")
@@ -78,7 +86,8 @@ const draw = {
   },
   pairs: (block) => {
     const list = make("dl")
-    for (const [key, value] of block.items) list.append(make("dt", "", key), make("dd", "", value))
+    for (const [key, value] of block.items) list.append(make("dt", "", key), make("dd"))
+    for (const [at, [, value]] of block.items.entries()) list.children[2 * at + 1].append(cell(value))
     return [list]
   },
 }

@@ -50,6 +50,7 @@ class Topology {
     this.svg.setAttribute("viewBox", (this.view || this.extent).join(" "))
     const byId = new Map(nodes.map((node) => [node.id, node]))
     const near = this.neighbours()
+    this.labelled = [] // boxes of labels so far: one that would lie on another is left out until it is asked for
     const lines = edges.map((edge) => this.edge(edge, byId, near))
     this.svg.classList.toggle("dense", edges.length > 2.5 * nodes.length)
     this.svg.replaceChildren(
@@ -72,7 +73,7 @@ class Topology {
   edge(edge, byId, near) {
     const from = this.at(byId.get(edge.client).place)
     const to = this.at(byId.get(edge.server).place)
-    const [path, middle] = edge.client === edge.server ? this.loop(from) : this.curve(from, to, edge.bends.map((place) => this.at(place)))
+    let [path, middle, others = []] = edge.client === edge.server ? this.loop(from) : this.curve(from, to, edge.bends.map((place) => this.at(place)))
     const chosen = edge.id === this.data.selected
     const group = svg("g", {
       class: `edge ${edge.tone}${chosen ? " chosen" : ""}${near && !near.has(edge.id) ? " far" : ""}`,
@@ -87,6 +88,11 @@ class Topology {
     if (edge.showLabel || chosen || (near && near.has(edge.id))) {
       label = svg("g", { class: `label ${edge.tone}${near && !near.has(edge.id) ? " far" : ""}` })
       const width = 6.3 * Math.max(...edge.label.map((line) => line.length)) + 6
+      const free = ([x, y]) => this.labelled.every(([u, v, wide]) => Math.abs(x - u) > (width + wide) / 2 || Math.abs(y - v) > 28)
+      const place = [middle, ...others].find(free)
+      if (!place && !chosen && !(near && near.has(edge.id))) return [group, null]
+      if (place) middle = place
+      this.labelled.push([...middle, width])
       label.append(svg("rect", { x: middle[0] - width / 2, y: middle[1] - 15, width, height: 30, rx: 4 }))
       edge.label.forEach((line, at) => label.append(svg("text", { x: middle[0], y: middle[1] - 3 + 14 * at, "text-anchor": "middle" }, line)))
     }
@@ -111,8 +117,9 @@ class Topology {
       const pull = Math.max(24, (b[0] - a[0]) / 2)
       path += at % 2 === 0 ? ` L${b}` : ` C${a[0] + pull},${a[1]} ${b[0] - pull},${b[1]} ${b}`
     }
-    const [a, b] = [stops[0], stops[1]]
-    return [path, [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]]
+    const between = (at, share) => [stops[at - 1][0] + (stops[at][0] - stops[at - 1][0]) * share, stops[at - 1][1] + (stops[at][1] - stops[at - 1][1]) * share * share * (3 - 2 * share)]
+    const last = stops.length - 1
+    return [path, between(1, 0.5), [between(last, 0.5), between(last, 0.72), between(1, 0.3)]]
   }
 
   loop([x, y]) {

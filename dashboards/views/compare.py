@@ -14,7 +14,7 @@ from dashboards.layout import lay_out
 from dashboards.store import View, store
 from dashboards.views.common import empty_state, navigation, part_of, window_choice
 from dashboards.views.two_traces import two_traces
-from tracelab import Change, Cohort, Comparison, ServiceGraph, Window, time_text
+from tracelab import Change, Cohort, Comparison, ServiceGraph, Window, duration_text
 
 HEIGHT = 460
 ROWS = 40
@@ -50,7 +50,7 @@ def _times(view: View) -> tuple[Cohort, Cohort, str]:
         part = Window(since + (until - since) // 2, until)
     components.strip("strip", strip_data(view, part))
     first, last = part.since_ns or since, part.until_ns or until
-    text = f"{time_text(first)} to {time_text(last)}, against all before it since {time_text(since)}"
+    text = f"what is chosen above, {duration_text(last - first)}, against the {duration_text(first - since)} before it"
     return view.details.cohort(Window(since, first)), view.details.cohort(part), text
 
 

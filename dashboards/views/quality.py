@@ -17,7 +17,7 @@ import tracelab
 from dashboards import components
 from dashboards.store import View, store
 from dashboards.views.common import empty_state, navigation, window_choice
-from tracelab import diagnostics_explained, duration_text, time_text
+from tracelab import diagnostics_explained, duration_text
 
 COLLECTOR = "TRACELAB_COLLECTOR"
 DEFAULT_COLLECTOR = "http://localhost:4318"
@@ -80,15 +80,15 @@ def _lake_state(view: View) -> list[dict[str, Any]]:
     info = _info()
     newest = info["newest_ns"]
     lag = time.time_ns() - newest if newest else None
-    pairs = [
+    pairs: list[list[Any]] = [
         ["folder", info["path"]],
         ["spans", f"{info['spans']:,}"],
         ["traces", f"{info['traces']:,}"],
         ["services", ", ".join(info["services"])],
         ["segments", f"{info['segments']:,}, {info['fresh_segments']:,} of them wait to be compacted"],
         ["size", f"{info['bytes'] / 1e6:,.1f} MB, {info['bytes_a_span'] or 0} bytes a span"],
-        ["oldest", time_text(info["oldest_ns"]) if info["oldest_ns"] else ""],
-        ["newest", time_text(newest) if newest else ""],
+        ["oldest", {"time_ms": info["oldest_ns"] / 1e6} if info["oldest_ns"] else ""],
+        ["newest", {"time_ms": newest / 1e6} if newest else ""],
         ["graph made from", f"{len(view.segments):,} segments"],
     ]
     return [

@@ -29,11 +29,10 @@ from tracelab import (
     requests_of,
     service_graph,
     span_details,
-    time_text,
 )  # fmt: skip
 
 KEY = "timeline"
-MAX_HEIGHT, ROW, FRAME = 640, 24, 78
+MAX_HEIGHT, ROW, FRAME = 660, 24, 118
 FEWEST = 8
 """Requests of a kind below which none of them is called typical."""
 
@@ -79,7 +78,7 @@ def _actions(trace_id: str) -> str:
     )
     for box, name, format_, ending in ((otlp, "OTLP", "otlp-json", "jsonl"), (jaeger, "Jaeger", "jaeger", "json")):
         box.download_button(
-            name, partial(exported, trace_id, format_), f"{trace_id}.{ending}",
+            f"↓ {name}", partial(exported, trace_id, format_), f"{trace_id}.{ending}",
             "application/json", on_click="ignore", help=f"Download this trace as {name} JSON", width="stretch",
         )  # fmt: skip
     with rest:
@@ -98,11 +97,12 @@ def _head(paths: CriticalPaths) -> list[dict[str, Any]]:
         {
             "type": "title",
             "text": f"{traces.service_name(root) or '?'}  {traces.span_name(root) or '(root not seen)'}",
-            "sub": f"{time_text(int(traces.start_ns[root]))} · trace {traces.trace_id(0)}",
+            "sub": f"trace {traces.trace_id(0)}",
         },
         {
             "type": "figures",
             "items": [
+                ["began", {"time_ms": int(traces.start_ns[root]) / 1e6}],
                 ["duration", duration_text(int(traces.end_ns[root] - traces.start_ns[root]))],
                 ["spans", f"{int((~traces.is_placeholder).sum()):,}"],
                 ["services", str(services)],

@@ -13,7 +13,7 @@ from dashboards import components
 from dashboards.figures import colour, heat_map, scatter
 from dashboards.store import View, store
 from dashboards.views.common import empty_state, here, navigation, trace_link, window_choice
-from tracelab import duration_text, time_text
+from tracelab import duration_text
 
 MAX_POINTS = 2_000
 """More are counted in the cells of a heat map."""
@@ -70,6 +70,7 @@ def _facets(found: list[tracelab.TraceSummary]) -> list[dict[str, Any]]:
         {"type": "heading", "text": "request"},
         {
             "type": "bars",
+            "stacked": True,
             "items": [
                 {
                     "label": f"{service or '?'}  {name or '(root not seen)'}",
@@ -94,7 +95,7 @@ def _facets(found: list[tracelab.TraceSummary]) -> list[dict[str, Any]]:
         }
         for failed, count in sorted(results.items())
     ]
-    blocks += [{"type": "heading", "text": "result"}, {"type": "bars", "items": bars}]
+    blocks += [{"type": "heading", "text": "result"}, {"type": "bars", "stacked": True, "items": bars}]
     bars = []
     for at, count in sorted(durations.items()):
         low = duration_text(_DURATIONS_NS[at - 1]) if at else None
@@ -102,7 +103,7 @@ def _facets(found: list[tracelab.TraceSummary]) -> list[dict[str, Any]]:
         href = here(min=low and low.replace(" ", ""), max=high and high.replace(" ", ""))
         text = f"below {high}" if low is None else f"from {low}" if high is None else f"{low} – {high}"
         bars.append({"label": text, "href": href, "value": f"{count:,}", "share": count / total, "color": "#7b8da6"})
-    return [*blocks, {"type": "heading", "text": "duration"}, {"type": "bars", "items": bars}]
+    return [*blocks, {"type": "heading", "text": "duration"}, {"type": "bars", "stacked": True, "items": bars}]
 
 
 @st.cache_data(show_spinner=False, ttl=30, max_entries=8)
@@ -174,7 +175,7 @@ def _table(found: list[tracelab.TraceSummary]) -> dict[str, Any]:
     rows = [
         [
             trace_link(trace.trace_id, f"{trace.root_service or '?'}  {trace.root_name or '(root not seen)'}"),
-            time_text(trace.start_ns),
+            {"time_ms": trace.start_ns / 1e6},
             duration_text(trace.duration_ns),
             f"{trace.span_count:,}",
             str(trace.service_count),
