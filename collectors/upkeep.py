@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 
+from collectors.allocation import give_back_memory
 from collectors.metrics import Metrics
 from collectors.settings import Settings
 from tracelab import Lake, TracelabError, compact, prune
@@ -39,13 +40,19 @@ class Upkeep:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while not self._ending.wait(EVERY_S):
             try:
-                compact(self._lake, stop=self._ending.is_set, thorough=False)
+                compact(self._lake, stop=self._between_merges, thorough=False)
+                give_back_memory()
                 if self._settings.max_age_ns is not None or self._settings.max_bytes is not None:
                     prune(self._lake, self._settings.max_age_ns, self._settings.max_bytes)
                 self._measure()
             except (TracelabError, OSError) as error:
                 self._metrics.failed_upkeep.inc()
                 _log.warning("upkeep of the lake failed, will be tried again: %s", error)
+
+    def _between_merges(self) -> bool:
+        """Whether to leave the rest for the next time."""
+        give_back_memory()
+        return self._ending.is_set()
 
     def _measure(self) -> None:
         state = self._lake.state()

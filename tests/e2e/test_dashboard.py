@@ -2,116 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 
-from tests.e2e.conftest import DemoRun
+from tests.support.browser import IN_A_BROWSER, Pages, dashboard_over
 from tests.support.builders import span, span_table
-from tests.support.golden import golden_cases, table_of
-from tests.support.system import TRACELAB, run_json, until
+from tests.support.golden import golden_cases
+from tests.support.system import run_json
 from tracelab.lake import Lake
 from tracelab.times import duration_text
 
-CHROMIUM = os.environ.get("CHROMIUM", "") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path (Debian: apt-get install chromium)"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Playwright's own pipes, at the end of the session
-]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
-
-
-class Pages:
-    """Pages of one dashboard; what goes wrong in them is kept."""
-
-    def __init__(self, browser: Any, address: str, lake: Path) -> None:
-        self.browser, self.address, self.lake = browser, address, lake
-        self.errors: list[str] = []
-        self.foreign: list[str] = []
-
-    def open(self, path: str, wait_for: str) -> Any:
-        page = self.browser.new_page(viewport={"width": 1440, "height": 900})
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("request", lambda request: self._check(request.url))
-        page.goto(self.address + path)
-        page.wait_for_selector(wait_for, timeout=60_000)
-        return page
-
-    def _check(self, url: str) -> None:
-        if not url.startswith((self.address, self.address.replace("http", "ws"), "data:", "blob:")):
-            self.foreign.append(url)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def pages(browser: Any, demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    """A dashboard over a copy of the demo's lake, with the worked example and hostile names added to it."""
-    folder = tmp_path_factory.mktemp("dashboard") / "lake"
-    shutil.copytree(demo_run.lake, folder, ignore=shutil.ignore_patterns("demo"))
-    lake = Lake.open(folder)
-    for case in golden_cases("cases.json"):
-        if case["name"] == "journey-54ms-nested":
-            lake.write(table_of(case))
-    hostile = [span(1, None, 10**9, 2 * 10**9, HOSTILE, HOSTILE, kind="SERVER", attributes={HOSTILE: HOSTILE})]
-    lake.write(span_table([{**node, "trace_id": f"{0xBAD:032x}"} for node in hostile]))
-    port = _free_port()
-    log = folder / "dashboard-test.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*TRACELAB, "dashboard", "--lake", str(folder), "--port", str(port)], stdout=output, stderr=output
-        )
-    made = Pages(browser, f"http://127.0.0.1:{port}", folder)
-    try:
-        until(lambda: _healthy(made.address), 60)
-        yield made
-    finally:
-        process.terminate()
-        process.wait(20)
-    assert made.errors == []
-    assert made.foreign == []
-    said = log.read_text()
-    assert "Traceback" not in said, said[-3000:]
-
-
-HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\u202e🚀'
-
-
-def _healthy(address: str) -> bool:
-    try:
-        with urlopen(f"{address}/_stcore/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+pytestmark = IN_A_BROWSER
 
 
 def test_the_topology_shows_the_figures_of_the_command_line(pages: Pages) -> None:
@@ -204,16 +108,7 @@ def test_hostile_names_are_text(pages: Pages) -> None:
 def test_no_trace_and_no_spans_teach(pages: Pages, browser: Any, tmp_path: Path) -> None:
     page = pages.open("/trace?trace_id=zz", '.panel h2:text-is("No such trace")')
     page.close()
-    port = _free_port()
-    process = subprocess.Popen(
-        [*TRACELAB, "dashboard", "--lake", str(tmp_path / "empty"), "--port", str(port)], stdout=subprocess.DEVNULL
-    )
-    try:
-        empty = Pages(browser, f"http://127.0.0.1:{port}", tmp_path)
-        until(lambda: _healthy(empty.address), 60)
+    with dashboard_over(browser, tmp_path / "empty") as empty:
         page = empty.open("/", '.panel h2:text-is("No spans yet")')
         assert "OTEL_EXPORTER_OTLP_ENDPOINT" in page.locator(".panel").last.inner_text()
         page.close()
-    finally:
-        process.terminate()
-        process.wait(20)

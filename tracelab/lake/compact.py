@@ -38,7 +38,7 @@ from tracelab.lake.stream import Group, groups_of, sweep
 from tracelab.lake.trace_index import is_among, trace_keys
 from tracelab.traceset import id_numbers
 
-BATCH_ROWS = 200_000
+BATCH_ROWS = 65_536
 """Of fresh rows that are sorted in memory at once: some 150 MB."""
 LARGE_ROWS = 400_000  # a segment of an open partition that is not merged again before the partition closes
 MAX_ROWS = 2_000_000  # of a segment
