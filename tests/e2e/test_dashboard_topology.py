@@ -36,7 +36,9 @@ def large_system(services: int, edges: int) -> list[dict[str, Any]]:
         ):
             span_id, above = 4 * number + id_, None if parent is None else 4 * number + parent
             failed = "ERROR" if number % 50 == 0 and id_ > 1 else "UNSET"
-            made = span(span_id, above, start, start + 10**7 // id_, names[service], "work", kind=kind, status=failed)
+            made = span(
+                span_id, above, start, start + 10**7 // id_, names[service], "work", kind=kind, status_code=failed
+            )
             spans.append({**made, **trace})
     return spans
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dashboards.figures import address, colour, pack_timeline
-from tests.support.builders import span_table
+from dashboards.figures import address, colour, flame_data, heat_map, histogram_data, pack_timeline
+from tests.support.builders import span, span_table
 from tests.support.draw import MS, draw
+from tracelab import TraceSummary, cohort, path_profile
 from tracelab.adjusters import assemble
 from tracelab.analysis.critical_path import critical_paths
 
@@ -47,3 +50,36 @@ def test_addresses_are_quoted() -> None:
 
 def test_a_service_has_one_colour() -> None:
     assert colour("web") == colour("web") != colour(None)
+
+
+def test_a_flame_has_parents_first_and_children_inside() -> None:
+    spans = [
+        span(1, None, 0, 1000, "web", "GET /", kind="SERVER"),
+        span(2, 1, 100, 900, "web", "call", kind="CLIENT"),
+        span(3, 2, 200, 800, "api", "work", kind="SERVER"),
+    ]
+    data = flame_data(path_profile(cohort(assemble(span_table(spans)))))
+    assert [frame[0] for frame in data["frames"]] == [-1, 0, 1]
+    assert data["depth"] == 3
+    assert data["total_ns"] == 1000
+    assert [frame[4] for frame in data["frames"]] == [1000, 800, 600]
+    assert sum(frame[5] for frame in data["frames"]) == 1000
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=1, max_size=50))
+def test_every_duration_is_in_one_bucket(durations: list[int]) -> None:
+    data = histogram_data([("requests", np.array(durations))])
+    assert sum(data["series"][0]["counts"]) == len(durations)
+    assert data["edges_ns"] == sorted(data["edges_ns"])
+    assert data["edges_ns"][0] > 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**12), st.integers(0, 10**11), st.booleans()), min_size=1, max_size=50))
+def test_a_heat_map_counts_every_trace(traces: list[tuple[int, int, bool]]) -> None:
+    summaries = [
+        TraceSummary(f"{at:032x}", "web", "GET", start, length, length, 1, 1, int(failed), failed, False)
+        for at, (start, length, failed) in enumerate(traces)
+    ]
+    frame = heat_map(summaries).data
+    assert frame["traces"].sum() == len(traces)
+    assert frame["failed"].sum() == sum(failed for *_, failed in traces)

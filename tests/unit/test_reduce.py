@@ -18,8 +18,10 @@ def graph_of(calls: list[tuple[str, str, bool]]) -> ServiceGraph:
     for number, (client, server, failed) in enumerate(calls, 1):
         status = "ERROR" if failed else "UNSET"
         trace = {"trace_id": f"{number:032x}"}
-        spans.append({**span(2 * number, None, 0, 100, client, "x", kind="CLIENT", status=status), **trace})
-        spans.append({**span(2 * number + 1, 2 * number, 10, 90, server, "x", kind="SERVER", status=status), **trace})
+        spans.append({**span(2 * number, None, 0, 100, client, "x", kind="CLIENT", status_code=status), **trace})
+        spans.append(
+            {**span(2 * number + 1, 2 * number, 10, 90, server, "x", kind="SERVER", status_code=status), **trace}
+        )
     return service_graph(assemble(span_table(spans)))
 
 
