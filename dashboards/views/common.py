@@ -9,6 +9,7 @@ import streamlit as st
 
 import tracelab
 from dashboards import components
+from dashboards.demo import demo
 from dashboards.figures import address
 from dashboards.store import EVERYTHING, View, store
 from tracelab import diagnostics_explained, time_text
@@ -80,8 +81,22 @@ def empty_state(since: str) -> list[dict[str, Any]]:
             "type": "code",
             "text": "export OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317\nopentelemetry-instrument python app.py",
         },
-        {"type": "text", "text": "Or look around with the demo shop: tracelab demo"},
     ]
+
+
+def offer_demo() -> None:
+    """A button that starts the demo shop over this lake, for the time that it takes to look around."""
+    running = demo()
+    left = running.left_s()
+    if left:
+        st.caption(f"The demo shop is starting; it ends by itself in {left / 60:.0f} min. This page goes on by itself.")
+    elif st.button(
+        "Start the demo shop", type="primary", help="A collector, eight services and their users, on this machine"
+    ):
+        running.start(store().lake.path)
+        st.rerun(scope="app")
+    if running.trouble():
+        st.warning(f"The demo shop did not start: {running.trouble()}")
 
 
 def diagnostics_blocks(view: View) -> list[dict[str, Any]]:

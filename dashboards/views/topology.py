@@ -10,8 +10,8 @@ from dashboards import components
 from dashboards.figures import COLOUR_BY, strip_data, topology_data
 from dashboards.layout import Layout, lay_out
 from dashboards.reduce import Grouping, around, busy_only, grouped, grouping, services_only, with_owners
-from dashboards.store import View, store
-from dashboards.views.common import empty_state, navigation, part_of, window_choice
+from dashboards.store import EVERYTHING, View, store
+from dashboards.views.common import empty_state, navigation, offer_demo, part_of, window_choice
 from dashboards.views.topology_side import side_blocks
 from tracelab import ServiceGraph
 
@@ -56,6 +56,8 @@ def _waiting(since: str) -> None:
     if store().view(since).graph.nodes:
         st.rerun()
     components.panel("empty", empty_state(since))
+    if not store().view(EVERYTHING).summaries:
+        offer_demo()
 
 
 def _switches() -> tuple[bool, bool]:

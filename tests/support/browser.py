@@ -37,6 +37,7 @@ class Pages:
 
     def __init__(self, browser: Any, address: str, lake: Path) -> None:
         self.browser, self.address, self.lake = browser, address, lake
+        self.process: subprocess.Popen[bytes] | None = None
         self.errors: list[str] = []
         self.foreign: list[str] = []
 
@@ -71,6 +72,7 @@ def dashboard_over(browser: Any, lake: Path) -> Iterator[Pages]:
             [*TRACELAB, "dashboard", "--lake", str(lake), "--port", str(port)], stdout=output, stderr=output
         )
     made = Pages(browser, f"http://127.0.0.1:{port}", lake)
+    made.process = process
     try:
         until(lambda: _healthy(made.address), 60)
         yield made
