@@ -14,8 +14,20 @@ _STYLE = """
 </style>
 """
 
+
+def _may_look() -> bool:
+    """Where sign-in is configured (`[auth]` in .streamlit/secrets.toml), only who has signed in."""
+    if not st.secrets.load_if_toml_exists() or "auth" not in st.secrets or st.user.is_logged_in:
+        return True
+    st.title("tracelab")
+    st.button("Sign in", type="primary", on_click=st.login)
+    return False
+
+
 st.set_page_config(page_title="tracelab", layout="wide", initial_sidebar_state="collapsed")
 st.html(_STYLE)
+if not _may_look():
+    st.stop()
 st.navigation(
     [
         st.Page(topology.page, title="Topology", url_path="topology", default=True),

@@ -26,7 +26,8 @@ class Demo:
         """Start the shop and a collector over the lake, unless they run."""
         if self.left_s():
             return
-        self._log = lake / "demo.log"
+        self._log = lake / "demo" / "from-dashboard.log"
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tracelab", "demo", "--lake", str(lake), "--no-dashboard"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen([*command, "--duration", str(FOR_S)], stdout=log, stderr=log)

@@ -47,7 +47,11 @@ def _times(view: View) -> tuple[Cohort, Cohort, str]:
     since, until = view.details.extent(view.window)
     part = part_of()
     if part is None:
-        part = Window(since + (until - since) // 2, until)
+        middle = since + (until - since) // 2
+        starts = [trace.start_ns for trace in view.summaries]
+        if min(starts) >= middle:  # nothing before: what there is, in two halves
+            middle = (min(starts) + max(starts)) // 2
+        part = Window(middle, until)
     components.strip("strip", strip_data(view, part))
     first, last = part.since_ns or since, part.until_ns or until
     text = f"what is chosen above, {duration_text(last - first)}, against the {duration_text(first - since)} before it"

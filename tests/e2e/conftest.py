@@ -32,7 +32,7 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     return DemoRun(lake, done.stdout)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's event loop runs for as long as it lives: other tests start their own
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
@@ -42,7 +42,7 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pages(browser: Any, demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     """A dashboard over a copy of the demo's lake, with the worked example and hostile names added to it."""
     folder = tmp_path_factory.mktemp("dashboard") / "lake"

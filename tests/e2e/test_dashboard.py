@@ -112,3 +112,18 @@ def test_no_trace_and_no_spans_teach(pages: Pages, browser: Any, tmp_path: Path)
         page = empty.open("/", '.panel h2:text-is("No spans yet")')
         assert "OTEL_EXPORTER_OTLP_ENDPOINT" in page.locator(".panel").last.inner_text()
         page.close()
+
+
+def test_where_sign_in_is_configured_nothing_is_shown_before(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").write_text(
+        "[auth]\nredirect_uri = 'http://localhost/oauth2callback'\ncookie_secret = 'for this test only'\n"
+        "client_id = 'tracelab'\nclient_secret = 'none'\nserver_metadata_url = 'http://127.0.0.1:9/none'\n"
+    )
+    Lake.create(tmp_path / "lake").write(span_table([span(1, None, 0, 10, "private", kind="SERVER")]))
+    with dashboard_over(browser, tmp_path / "lake", tmp_path) as made:
+        page = made.open("/?since=all", 'button:has-text("Sign in")')
+        page.wait_for_timeout(1500)
+        assert page.locator(".topology").count() == 0
+        assert "private" not in page.content()
+        page.close()

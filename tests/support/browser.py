@@ -61,16 +61,15 @@ class Pages:
 
 
 @contextmanager
-def dashboard_over(browser: Any, lake: Path) -> Iterator[Pages]:
-    """A dashboard of its own; at the end nothing has gone wrong in it, nor has it asked any other host."""
+def dashboard_over(browser: Any, lake: Path, folder: Path | None = None) -> Iterator[Pages]:
+    """A dashboard of its own, started in `folder`; at the end nothing has gone wrong, and no other host was asked."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     log = lake.with_name(lake.name + "-dashboard.log")
+    command = [*TRACELAB, "dashboard", "--lake", str(lake), "--port", str(port)]
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*TRACELAB, "dashboard", "--lake", str(lake), "--port", str(port)], stdout=output, stderr=output
-        )
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
     made = Pages(browser, f"http://127.0.0.1:{port}", lake)
     made.process = process
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.system import TRACELAB, run_json
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
-LOAD_S = 45
+LOAD_S = 60
 
 
 def main() -> None:
@@ -34,20 +34,25 @@ def main() -> None:
         time.sleep(LOAD_S)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1440, "height": 860}, device_scale_factor=1.5)
-        page.goto(f"{address}/?since=15m")
-        page.wait_for_selector('.node[data-id="shipping"]')
-        page.mouse.move(5, 5)
-        time.sleep(1)
-        page.screenshot(path=FOLDER / "topology.png")
         found = run_json("traces", "--lake", lake, "--service", "shipping", "--until", "5s", "--limit", 1)["traces"][0]
-        page.goto(f"{address}/trace?trace_id={found['trace_id']}")
-        page.wait_for_selector(".timeline canvas")
-        time.sleep(1.5)
-        page.screenshot(path=FOLDER / "trace.png")
-        page.goto(f"{address}/traces?since=15m")
-        page.wait_for_selector(".panel table")
-        time.sleep(1.5)
-        page.screenshot(path=FOLDER / "traces.png")
+        for name, path, there in (
+            ("topology", "/?since=15m", '.node[data-id="shipping"]'),
+            ("traces", "/traces?since=15m", ".panel table"),
+            ("trace", f"/trace?trace_id={found['trace_id']}", ".timeline canvas"),
+            ("critical-path", "/path?since=15m", ".flame canvas"),
+            ("compare", "/compare?since=15m", ".topology .node"),
+            ("data-quality", "/quality?since=15m", ".panel dl"),
+        ):
+            page.goto(address + path)
+            page.wait_for_selector(there)
+            page.mouse.move(5, 5)
+            time.sleep(2)
+            page.screenshot(path=FOLDER / f"{name}.png")
+        dark = browser.new_page(viewport={"width": 1440, "height": 860}, device_scale_factor=1.5, color_scheme="dark")
+        dark.goto(f"{address}/?since=15m&selected=gateway+%E2%86%92+orders")
+        dark.wait_for_selector('.panel h2:text-is("gateway → orders")')
+        time.sleep(2)
+        dark.screenshot(path=FOLDER / "topology-dark.png")
         browser.close()
         demo.send_signal(signal.SIGINT)
         demo.communicate(timeout=60)
