@@ -65,8 +65,10 @@ def changed_topology(
         kind = direction(change)
         drawn["tone"], drawn["colour"] = f"scaled {kind}", _COLOURS[kind]
         told = [] if change is None else [row for row in figure_rows(change, news_only=True) if row[1] != "in traces"]
-        drawn["label"] = ["new" if kind == "appeared" else "gone"] if kind in ("appeared", "vanished") else []
-        drawn["label"] += [f"{row[1]} {row[4]['text']}" for row in told[:2]] if not drawn["label"] else []
+        if kind in ("appeared", "vanished"):
+            drawn["label"] = ["new" if kind == "appeared" else "gone"]
+        else:
+            drawn["label"] = [told[0][1], told[0][4]["text"]] if told else []
         drawn["showLabel"] = bool(drawn["label"])
         drawn["label"] = drawn["label"] or ["as before"]
         drawn["tip"] = [drawn["tip"][0], kind, *(f"{row[1]}: {row[2]} → {row[3]} ({row[5]})" for row in told)]

@@ -1,10 +1,16 @@
 // Blocks of text, figures, tables and links. Data: {blocks: [...]}. (shared.js comes before.)
 // A value is text, or {text, tone}, {text, href}, or {time_ms}: a time, written in the reader's own zone.
-const local = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" })
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" }
+const clock = new Intl.DateTimeFormat(undefined, CLOCK)
+const local = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "2-digit", ...CLOCK })
 
 function cell(value) {
   if (value === null || typeof value !== "object") return make("span", "", value)
-  if (value.time_ms !== undefined) return make("span", "time", local.format(value.time_ms))
+  if (value.time_ms !== undefined) {
+    const time = make("span", "time", value.short ? clock.format(value.time_ms) : local.format(value.time_ms))
+    time.title = local.format(value.time_ms)
+    return time
+  }
   return value.href ? link(value) : make("span", value.tone || "", value.text)
 }
 

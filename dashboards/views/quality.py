@@ -118,7 +118,7 @@ def _collector_state() -> list[dict[str, Any]]:
     title: dict[str, Any] = {"type": "title", "text": "The collector", "sub": where}
     figures = _metrics(where)
     if figures is None:
-        text = f"It does not answer there; asked again by itself. {COLLECTOR} says where else to ask."
+        text = "It does not answer there; asked again by itself. `--collector` says where else to ask."
         return [title, {"type": "text", "tone": "warm", "text": text}]
     requests = {key: value for key, value in figures.items() if key[0] == "tracelab_requests_total"}
     refused = sum(value for key, value in requests.items() if dict(key[1]).get("result") not in ("ok", "accepted"))

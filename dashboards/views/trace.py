@@ -102,7 +102,7 @@ def _head(paths: CriticalPaths) -> list[dict[str, Any]]:
         {
             "type": "figures",
             "items": [
-                ["began", {"time_ms": int(traces.start_ns[root]) / 1e6}],
+                ["began", {"time_ms": int(traces.start_ns[root]) / 1e6, "short": True}],
                 ["duration", duration_text(int(traces.end_ns[root] - traces.start_ns[root]))],
                 ["spans", f"{int((~traces.is_placeholder).sum()):,}"],
                 ["services", str(services)],

@@ -68,6 +68,8 @@ def test_limits(tmp_path: Path) -> None:
         assert post(receiver, bytes(20 * 1024 + 1)).status_code == 413
         bomb = gzip.compress(bytes(200 * 2**20))
         assert post(receiver, bomb, {"content-encoding": "gzip"}).status_code == 413
+        packed = over_grpc(receiver, bytes(200 * 2**20), compression=grpc.Compression.Gzip)
+        assert packed is grpc.StatusCode.RESOURCE_EXHAUSTED
         deep = AnyValue(array_value={"values": [AnyValue(array_value={"values": [AnyValue(array_value={})]})]})
         long = ExportTraceServiceRequest.FromString(with_value(AnyValue(string_value="é" * 80), "n" * 200))
         span = long.resource_spans[0].scope_spans[0].spans[0]

@@ -39,7 +39,14 @@ def dashboard_command(host: str, port: int) -> list[str]:
 @lake_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, default=8501, show_default=True, help="Port of the dashboard.")
-def command(lake_path: Path | None, host: str, port: int) -> None:
+@click.option(
+    "--collector",
+    default="http://localhost:4318",
+    show_default=True,
+    envvar="TRACELAB_COLLECTOR",
+    help="Where a collector answers over HTTP: its own figures are shown. [env TRACELAB_COLLECTOR]",
+)
+def command(lake_path: Path | None, host: str, port: int, collector: str) -> None:
     """Show the lake in the browser: topology, traces, one request's journey.
 
     It reads the lake's files, so it runs beside any collector, or without one.
@@ -54,7 +61,8 @@ def command(lake_path: Path | None, host: str, port: int) -> None:
     lake = Lake.create(lake_path or default_lake_path())
     bind(host, port, "--port").close()
     if not is_loopback(host):
-        warn_of_public(host, "put it behind a proxy with sign-in, or configure OIDC (docs/how-it-works)")
+        warn_of_public(host, "put it behind a proxy with sign-in, or configure OIDC (docs/how-it-works/dashboard.md)")
     click.echo(f"dashboard http://{host}:{port}   lake {lake.path}")
     arguments = dashboard_command(host, port)
-    os.execve(arguments[0], arguments, {**os.environ, "TRACELAB_LAKE": str(lake.path.resolve())})  # noqa: S606
+    environment = {"TRACELAB_LAKE": str(lake.path.resolve()), "TRACELAB_COLLECTOR": collector.rstrip("/")}
+    os.execve(arguments[0], arguments, {**os.environ, **environment})  # noqa: S606

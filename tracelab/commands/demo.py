@@ -198,7 +198,7 @@ class _Run:
         ]
         dashboard: Any = None
         if self.dashboard_port is not None:
-            dashboard = start_dashboard(children, self.lake.path.resolve(), self.dashboard_port)
+            dashboard = start_dashboard(children, self.lake.path.resolve(), self.dashboard_port, self.ports["http"])
         for process, child in shop:
             self._await(process.serves, shop_ports[process.name], child)
             address = {

@@ -62,7 +62,7 @@ def info_command(lake_path: Path | None, as_json: bool) -> None:
             text = ", ".join(clean(name) for name in value)
         elif isinstance(value, dict):
             text = ", ".join(f"{name} {count}" for name, count in value.items()) or "none"
-        click.echo(f"{key.removesuffix('_ns'):14}{text}")
+        click.echo(f"{key.removesuffix('_ns'):16}{text}")
 
 
 @command.command("verify")
@@ -96,12 +96,17 @@ def verify_command(lake_path: Path | None, as_json: bool) -> None:
 
 @command.command("compact")
 @lake_option
-def compact_command(lake_path: Path | None) -> None:
+@json_option
+def compact_command(lake_path: Path | None, as_json: bool) -> None:
     """Merge small files into large ones; readers and writers go on meanwhile."""
     from tracelab.lake import compact
 
     lake = _open(lake_path)
-    click.echo(f"{compact(lake)} files merged; {len(lake.segments())} now")
+    merged = compact(lake)
+    if as_json:
+        print_json({"merged": merged, "segments": len(lake.segments())})
+    else:
+        click.echo(f"{merged} files merged; {len(lake.segments())} now")
 
 
 @command.command("prune")

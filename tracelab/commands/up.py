@@ -33,7 +33,7 @@ def command(lake_path: Path | None, grpc_port: int, http_port: int, dashboard_po
     try:
         with stopping_on_signals(), Children(lake / "logs") as children:
             collector = start_collector(children, lake, grpc_port, http_port)
-            dashboard = start_dashboard(children, lake, dashboard_port)
+            dashboard = start_dashboard(children, lake, dashboard_port, http_port)
             wait_until(answers_http(f"http://127.0.0.1:{http_port}/healthz"), collector)
             click.echo(f"collector  OTLP/gRPC localhost:{grpc_port}   OTLP/HTTP http://localhost:{http_port}")
             wait_until(answers_http(f"http://127.0.0.1:{dashboard_port}/_stcore/health"), dashboard)
@@ -55,8 +55,9 @@ def start_collector(children: Children, lake: Path, grpc_port: int, http_port: i
     return children.start("collector", [sys.executable, "-m", "tracelab", "collect", "--lake", str(lake), *ports])
 
 
-def start_dashboard(children: Children, lake: Path, port: int) -> Child:
+def start_dashboard(children: Children, lake: Path, port: int, collector_port: int) -> Child:
     """A dashboard as a child process."""
     from tracelab.commands.dashboard import dashboard_command
 
-    return children.start("dashboard", dashboard_command("127.0.0.1", port), {"TRACELAB_LAKE": str(lake)})
+    environment = {"TRACELAB_LAKE": str(lake), "TRACELAB_COLLECTOR": f"http://localhost:{collector_port}"}
+    return children.start("dashboard", dashboard_command("127.0.0.1", port), environment)
