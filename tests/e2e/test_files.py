@@ -141,6 +141,21 @@ def test_a_bad_record_ends_the_import_or_is_skipped_and_counted(tmp_path: Path) 
     assert "line 3" in skipped.stderr
 
 
+def test_a_file_that_is_no_trace_file_is_skipped_too(tmp_path: Path) -> None:
+    good = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"%032x","spanId":"%016x","name":"a"}]}]}]}\n'
+    broken, whole = tmp_path / "broken.json", tmp_path / "whole.jsonl"
+    broken.write_bytes(b'{"resourceSpans": [oops')
+    whole.write_bytes(good % (1, 1))
+    lake = tmp_path / "lake"
+    assert run("import", broken, whole, "--lake", lake, check=False).returncode == 2
+    skipped = run("import", broken, whole, "--lake", lake, "--on-error", "skip", "--json")
+    told = json.loads(skipped.stdout)
+    assert (told["files"], told["skipped_files"], told["spans"]) == (1, 1, 1)
+    assert "broken.json" in skipped.stderr
+    alone = run("import", broken, "--lake", lake, "--on-error", "skip", check=False)
+    assert (alone.returncode, "none of the files" in alone.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("name", [case["name"] for case in golden_cases("cases.json")][::7])
 def test_golden_cases_from_a_file(tmp_path: Path, name: str) -> None:
     """The same answers from a file as from memory, in OTLP JSON and in protobuf."""

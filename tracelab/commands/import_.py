@@ -25,7 +25,7 @@ from tracelab.commands.options import json_option, lake_option, print_json, prog
     type=click.Choice(["fail", "skip"]),
     default="fail",
     show_default=True,
-    help="A record that cannot be read: end without importing its file, or leave it out and count it.",
+    help="What cannot be read: end without importing its file, or leave out that record (or file) and count it.",
 )
 @json_option
 def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_error: str, as_json: bool) -> None:
@@ -43,31 +43,46 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
     from tracelab.codecs.rows import count_reversed
     from tracelab.codecs.sink import Sink
     from tracelab.diagnostics import Diagnostics
-    from tracelab.errors import RecordError
+    from tracelab.errors import InputError, RecordError
     from tracelab.lake import Lake, default_lake_path
     from tracelab.reporters.terminal import diagnostics_table, print_report
 
     def skip(error: RecordError) -> None:
         click.echo(f"skipped: {path}: {error}", err=True)
 
+    skipped = 0
+
     diagnostics = Diagnostics()
     paths = find_files(list(files))
     lake = Lake.create(lake_path or default_lake_path())
-    spans, trace_ids = 0, set()
+    spans = 0
+    trace_ids: set[bytes] = set()
     for path in paths:
         sink = Sink(diagnostics=diagnostics, skip=skip if on_error == "skip" else None)
-        with lake.staged() as staged:
-            for table in read_file(path, sink, format_):
-                staged.append(table)
-                diagnostics.add("end_before_start", count_reversed(table))
-                trace_ids.update(table.column("trace_id").unique().to_pylist())
-                progress(f"{path}: {staged.rows:,} spans")
+        seen: set[bytes] = set()
+        try:
+            with lake.staged() as staged:
+                for table in read_file(path, sink, format_):
+                    staged.append(table)
+                    diagnostics.add("end_before_start", count_reversed(table))
+                    seen.update(table.column("trace_id").unique().to_pylist())
+                    progress(f"{path}: {staged.rows:,} spans")
+        except InputError as error:
+            if on_error == "fail":
+                raise
+            skipped += 1
+            click.echo(f"skipped: {error}", err=True)
+            continue
         spans += staged.rows
+        trace_ids |= seen
     progress("")
+    if skipped == len(paths) > 0:
+        raise InputError("none of the files could be read")
     if as_json:
         print_json(
             {
-                "files": len(paths),
+                "files": len(paths) - skipped,
+                "skipped_files": skipped,
                 "spans": spans,
                 "traces": len(trace_ids),
                 "lake": str(lake.path),
@@ -75,6 +90,6 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
             }
         )
         return
-    click.echo(f"{spans:,} spans of {len(trace_ids):,} traces from {len(paths)} files are in {lake.path}")
+    click.echo(f"{spans:,} spans of {len(trace_ids):,} traces from {len(paths) - skipped} files are in {lake.path}")
     if len(diagnostics):
         print_report(diagnostics_table(diagnostics))
