@@ -17,9 +17,12 @@ from typing import Any, Protocol
 from opentelemetry import propagate, trace
 from opentelemetry.trace import SpanKind
 
+from demo_services import control
 from demo_services.telemetry import tracer
 
 POLL_S = 0.02
+MOST_TIMES = 3
+_TIMES = "x-delivery"
 
 
 class Broker(Protocol):
@@ -127,19 +130,24 @@ def publish(broker: Broker, queue: str, body: str) -> None:
 
 
 def handle_one(broker: Broker, queue: str, handle: Callable[[str], None]) -> bool:
-    """Handle the next message, if there is one."""
+    """Handle the next message, if there is one; one that cannot be handled is put back, MOST_TIMES times at most."""
     received = broker.receive(queue)
     if received is None:
         return False
     headers, body = received
     context = propagate.extract(headers)
     sender = trace.get_current_span(context).get_span_context()
-    with tracer.start_as_current_span(
-        f"process {queue}",
-        context,
-        SpanKind.CONSUMER,
-        _attributes(broker, queue, "process"),
-        [trace.Link(sender)] if sender.is_valid else None,
-    ):
-        handle(body)
+    try:
+        with tracer.start_as_current_span(
+            f"process {queue}",
+            context,
+            SpanKind.CONSUMER,
+            _attributes(broker, queue, "process"),
+            [trace.Link(sender)] if sender.is_valid else None,
+        ):
+            handle(body)
+    except Exception:  # whatever it was, the next message must be handled
+        times = int(headers.get(_TIMES, "1"))
+        if times < int(control.fault("redeliveries", MOST_TIMES)):
+            broker.send(queue, {**headers, _TIMES: str(times + 1)}, body)
     return True

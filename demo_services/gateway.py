@@ -1,21 +1,26 @@
-"""The door: passes users' requests on and says who they are."""
+"""The door: passes users' requests on, says who they are and, where traffic is split, which versions serve them."""
 
 from __future__ import annotations
 
 from fastapi import Request, Response
 from opentelemetry import trace
 
-from demo_services.web import Web, url_of
+from demo_services import control
+from demo_services.web import Web, region_of, url_of, user_of
 
 
 def main() -> None:
     web = Web()
 
     async def forward(request: Request, service: str, path: str) -> Response:
-        user = request.headers.get("x-user", "anonymous")
-        trace.get_current_span().set_attribute("user.id", user)
+        user = user_of(request)
+        trace.get_current_span().set_attributes({"user.id": user, "shop.region": region_of(user)})
+        headers = {"x-user": user}
+        releases = control.releases_for(user)
+        if releases:
+            headers["x-release"] = ";".join(f"{name}={version}" for name, version in releases.items())
         answer = await web.client.request(
-            request.method, url_of(service) + path, headers={"x-user": user}, content=await request.body()
+            request.method, url_of(service) + path, headers=headers, content=await request.body()
         )
         return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))
 

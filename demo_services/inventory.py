@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,17 +16,24 @@ import sqlalchemy as sa
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
 
+from demo_services import control
 from demo_services.database import open_database
 
 SERVICE = "shop.Inventory"
 STOCK, RESERVE = "Stock", "Reserve"
 PRODUCTS = 40
+MOVEMENTS = 400_000
 BUSY_SHARE = 0.03
 
 _metadata = sa.MetaData()
 stock = sa.Table(
     "stock", _metadata, sa.Column("product_id", sa.Integer, primary_key=True), sa.Column("units", sa.Integer)
 )
+movement = sa.Table("movement", _metadata, sa.Column("sku", sa.String(16)), sa.Column("units", sa.Integer))
+_INDEX = "CREATE INDEX IF NOT EXISTS movement_sku ON movement (sku)"
+_FILL = f"""INSERT INTO movement
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MOVEMENTS})
+SELECT 'sku-' || i, i % 50 FROM n"""  # noqa: S608  a constant of ours
 
 
 class InventoryClient:
@@ -56,15 +64,23 @@ def main() -> None:
     with engine.begin() as connection:
         if connection.scalar(sa.select(sa.func.count()).select_from(stock)) == 0:
             connection.execute(stock.insert(), [{"product_id": at, "units": 10**6} for at in range(1, PRODUCTS + 1)])
+            connection.exec_driver_sql(_FILL)
+        connection.exec_driver_sql(_INDEX)
+    threading.Thread(target=_troubles, args=(engine,), daemon=True).start()
     SQLAlchemyInstrumentor().instrument(engine=engine)
     GrpcInstrumentorServer().instrument()
 
     def get_stock(request: Struct, context: grpc.ServicerContext) -> Struct:
-        if random.random() < BUSY_SHARE:
+        if random.random() < float(control.fault("busy_share", BUSY_SHARE)):
             context.abort(grpc.StatusCode.UNAVAILABLE, "no free connection")
         product_id = int(MessageToDict(request)["product_id"])
         with engine.connect() as connection:
             units = connection.scalar(sa.select(stock.c.units).where(stock.c.product_id == product_id))
+            for at in range(int(control.fault("queries", 1))):
+                moved = sa.select(sa.func.sum(movement.c.units)).where(
+                    movement.c.sku == f"sku-{1000 * product_id + at}"
+                )
+                connection.scalar(moved)
         if units is None:
             return _struct({"known": False})
         return _struct({"known": True, "product_id": product_id, "units": units})
@@ -77,6 +93,22 @@ def main() -> None:
 
     _serve({STOCK: get_stock, RESERVE: reserve})
     provider.shutdown()
+
+
+def _troubles(engine: sa.Engine) -> None:
+    """The index that somebody dropped, and a report that locks what it reads."""
+    indexed = True
+    while True:
+        if bool(control.fault("no_index", False)) == indexed:
+            indexed = not indexed
+            with engine.begin() as connection:
+                connection.exec_driver_sql(_INDEX if indexed else "DROP INDEX movement_sku")
+        lock_s = float(control.fault("lock_s", 0.0))
+        if lock_s:
+            with engine.begin() as connection:
+                connection.execute(sa.update(stock).values(units=stock.c.units))
+                time.sleep(lock_s)
+        time.sleep(0.1)
 
 
 def _struct(values: dict[str, Any]) -> Struct:

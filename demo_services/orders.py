@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 
+import httpx
 import sqlalchemy as sa
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorClient
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
+from demo_services import control
 from demo_services.broker import open_broker, publish
 from demo_services.database import open_database
 from demo_services.inventory import RESERVE, InventoryClient
 from demo_services.telemetry import tracer
-from demo_services.web import Web, url_of, work
+from demo_services.web import TIMEOUT_S, Web, url_of, user_of, work
 
 QUEUE = "orders"
 
@@ -40,18 +42,24 @@ def main() -> None:
 
     @web.app.post("/orders")
     async def place(request: Request) -> dict[str, int]:
-        user = request.headers.get("x-user", "anonymous")
+        user = user_of(request)
         body = await request.json()
         with tracer.start_as_current_span("validate order", attributes={"order.product_id": body["product_id"]}):
             await work(2)
         await inventory.call(RESERVE, {"product_id": body["product_id"]})
-        charged = await web.client.post(f"{url_of('payment')}/charge", json={"amount": body["amount"]})
+        patience_s = float(control.fault("payment_timeout_s", TIMEOUT_S))
+        try:
+            charged = await web.client.post(
+                f"{url_of('payment')}/charge", json={"amount": body["amount"]}, timeout=patience_s
+            )
+        except httpx.TimeoutException:
+            raise HTTPException(504, "payment took too long") from None
         if charged.status_code == 402:
             raise HTTPException(402, "card declined")
         if charged.status_code != 200:
             raise HTTPException(502, "payment failed")
         order_id = await run_in_threadpool(store, user)
-        await run_in_threadpool(publish, broker, QUEUE, json.dumps({"order_id": order_id, "user": user}))
+        await run_in_threadpool(publish, broker, QUEUE, json.dumps({"order_id": order_id, **body}))
         return {"order_id": order_id}
 
     web.run()

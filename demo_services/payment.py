@@ -7,6 +7,7 @@ import random
 from fastapi import HTTPException, Request
 from opentelemetry import trace
 
+from demo_services import control
 from demo_services.telemetry import tracer
 from demo_services.web import Web, work
 
@@ -21,6 +22,7 @@ class BankUnavailableError(Exception):
 async def _ask_bank(amount: float) -> bool:
     with tracer.start_as_current_span("authorize card", attributes={"payment.amount": amount}):
         await work(18)
+        await work(float(control.fault("bank_ms", 0.0)))
         if random.random() < BANK_DOWN_SHARE:
             raise BankUnavailableError("no answer from the bank")
         return random.random() >= DECLINED_SHARE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import Any
@@ -11,7 +12,8 @@ from fastapi import HTTPException
 from opentelemetry import trace
 from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorClient
 
-from demo_services.inventory import STOCK, InventoryClient
+from demo_services import control
+from demo_services.inventory import PRODUCTS, STOCK, InventoryClient
 from demo_services.telemetry import tracer
 from demo_services.web import Web, work
 
@@ -25,13 +27,16 @@ def main() -> None:
     inventory = InventoryClient(os.environ["INVENTORY_ADDRESS"])
     cache: dict[int, tuple[float, dict[str, Any]]] = {}
 
+    def attempts() -> int:
+        return int(control.fault("attempts", ATTEMPTS))
+
     async def ask(product_id: int) -> dict[str, Any]:
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, attempts() + 1):
             try:
                 return await inventory.call(STOCK, {"product_id": product_id})
             except grpc.aio.AioRpcError as error:
                 trace.get_current_span().add_event("retry", {"attempt": attempt, "code": error.code().name})
-                if attempt == ATTEMPTS:
+                if attempt >= attempts():
                     raise HTTPException(503, "the inventory is busy") from None
                 await work(2)
         raise AssertionError
@@ -43,6 +48,8 @@ def main() -> None:
         if not hit:
             known = await ask(product_id)
             cache[product_id] = (time.monotonic() + CACHE_S, known)
+            if control.fault("stampede", False):  # one entry has expired, and everybody fills the whole cache again
+                await asyncio.gather(*(ask(other) for other in range(1, PRODUCTS + 1)))
         if not known["known"]:
             raise HTTPException(404, "no such product")
         return known
@@ -58,6 +65,9 @@ def main() -> None:
     async def product(product_id: int) -> dict[str, Any]:
         with tracer.start_as_current_span("validate"):
             await work(1)
+            await work(float(control.fault("slow_product_ms", 0.0)))
+        if control.happens("product_error_share"):
+            raise HTTPException(500, "internal error")
         return await find(product_id)
 
     web.run()

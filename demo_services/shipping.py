@@ -10,7 +10,7 @@ import time
 import sqlalchemy as sa
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
-from demo_services import telemetry
+from demo_services import control, telemetry
 from demo_services.broker import handle_one, open_broker
 from demo_services.database import open_database
 from demo_services.orders import QUEUE
@@ -32,9 +32,12 @@ def main() -> None:
         signal.signal(number, lambda *_: stopping_since.append(time.monotonic()))
 
     def ship(body: str) -> None:
+        order = json.loads(body)
         with tracer.start_as_current_span("print label"):
-            time.sleep(0.03 * random.lognormvariate(0, 0.4))
-        order_id = json.loads(body)["order_id"]
+            time.sleep(float(control.fault("label_s", 0.03)) * random.lognormvariate(0, 0.4))
+            if order["product_id"] == control.fault("unprintable_product"):
+                raise ValueError("no label for this product")
+        order_id = order["order_id"]
         with engine.begin() as connection:
             connection.execute(shipments.delete().where(shipments.c.order_id == order_id))
             connection.execute(shipments.insert().values(order_id=order_id))

@@ -1,15 +1,24 @@
-"""Instrumentation, configured by the standard OTEL_* variables."""
+"""Instrumentation, configured by the standard OTEL_* variables; what can go wrong with it can be switched on."""
 
 from __future__ import annotations
 
 import os
+import random
+import time
+from typing import Any
 
 from fastapi import FastAPI
-from opentelemetry import trace
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.propagators.textmap import TextMapPropagator
+from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+
+from demo_services import control
 
 tracer = trace.get_tracer("shop")
 
@@ -24,10 +33,56 @@ def _exporter() -> SpanExporter:
     return HttpExporter()
 
 
+class _Forgetful(TextMapPropagator):
+    """Passes the context on, unless it has been switched off."""
+
+    def __init__(self, propagator: TextMapPropagator) -> None:
+        self._propagator = propagator
+
+    def extract(self, *arguments: Any, **options: Any) -> Context:
+        return self._propagator.extract(*arguments, **options)
+
+    def inject(self, *arguments: Any, **options: Any) -> None:
+        if not control.fault("no_propagation", False):
+            self._propagator.inject(*arguments, **options)
+
+    @property
+    def fields(self) -> set[str]:
+        return self._propagator.fields
+
+
+class _Choosy(Sampler):
+    """Samples as configured; when it is set wrong, it decides for itself what its callers had decided already."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+
+    def should_sample(
+        self, parent_context: Context | None, trace_id: int, name: str, *rest: Any, **options: Any
+    ) -> SamplingResult:
+        share = control.fault("sample_share")
+        parent = trace.get_current_span(parent_context).get_span_context()
+        if share is not None and (parent.is_remote or not parent.is_valid) and random.random() >= share:
+            return SamplingResult(Decision.DROP)
+        return self._sampler.should_sample(parent_context, trace_id, name, *rest, **options)
+
+    def get_description(self) -> str:
+        return self._sampler.get_description()
+
+
+def _time_ns() -> int:
+    """This host's clock, which may be wrong."""
+    return time.time_ns() + int(float(control.fault("clock_ahead_s", 0.0)) * 10**9)
+
+
 def start() -> TracerProvider:
     """Send spans where OTEL_EXPORTER_OTLP_ENDPOINT says; call `shutdown` on the provider before the process ends."""
+    control.start()
     provider = TracerProvider()
+    provider.sampler = _Choosy(provider.sampler)
     provider.add_span_processor(BatchSpanProcessor(_exporter()))
+    sdk.time_ns = _time_ns  # type: ignore[attr-defined]  # the clock that every span is timed by
+    propagate.set_global_textmap(_Forgetful(propagate.get_global_textmap()))
     trace.set_tracer_provider(provider)
     return provider
 

@@ -18,20 +18,22 @@ from rich.live import Live
 from rich.text import Text
 
 from tracelab.commands.options import lake_option
+from tracelab.commands.shop import Shop
 from tracelab.commands.supervise import (
     Child,
     Children,
     Stopped,
     answers_http,
-    answers_tcp,
     memory_mb,
     stopping_on_signals,
     wait_until,
 )
 from tracelab.errors import CheckError, UsageError
+from tracelab.lab.control import control_of
 
 SUMMARY_EVERY_S = 3.0
 QUIET_EVERY_S = 5.0
+TEND_EVERY_S = 0.3
 SETTLE_NS = 3 * 10**9  # of what began later, one side of a call may have arrived and the other not yet
 
 
@@ -165,59 +167,37 @@ class _Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.report_file.unlink(missing_ok=True)
         with Children(self.folder) as children:
-            self._start(children)
+            shop = self._start(children)
             load = self._start_load(children)
             click.echo(f"ready in {time.monotonic() - began:.1f} s; Ctrl-C stops")
             end = None if duration is None else time.monotonic() + duration
             try:
-                self._watch(children, end)
+                self._watch(shop, end)
             finally:
                 self.memory = memory_mb([child.process.pid for child in children.children])
                 children.stop(load)  # first the users, then the shop, at last the collector: nothing is lost
                 children.stop(*[child for child in reversed(children.children) if child.name != "collector"])
 
-    def _start(self, children: Children) -> None:
-        from demo_services.processes import PROCESSES, environment, free_port
+    def _start(self, children: Children) -> Shop:
         from tracelab.commands.up import start_collector, start_dashboard
 
         collector: Any = start_collector(children, self.lake.path.resolve(), self.ports["grpc"], self.ports["http"])
-        shop_ports = {process.name: free_port() for process in PROCESSES} | {"gateway": self.ports["gateway"]}
         endpoints = (f"http://127.0.0.1:{self.ports['grpc']}", f"http://127.0.0.1:{self.ports['http']}")
         wait_until(answers_http(f"{endpoints[1]}/healthz"), collector)
         click.echo(f"collector   OTLP/gRPC localhost:{self.ports['grpc']}   OTLP/HTTP {endpoints[1]}/v1/traces")
-        shop = [
-            (
-                process,
-                children.start(
-                    process.name,
-                    [sys.executable, "-m", "demo_services", process.name],
-                    environment(process, shop_ports, *endpoints) | self.settings.get(process.name, {}),
-                ),
-            )
-            for process in PROCESSES
-        ]
+        control = control_of(self.lake.path)
+        control.clear()
+        shop = Shop(children, self.ports["gateway"], endpoints, self.settings, control)
+        shop.start()
         dashboard: Any = None
         if self.dashboard_port is not None:
             dashboard = start_dashboard(children, self.lake.path.resolve(), self.dashboard_port, self.ports["http"])
-        for process, child in shop:
-            self._await(process.serves, shop_ports[process.name], child)
-            address = {
-                "http": f"http://localhost:{shop_ports[process.name]}",
-                "grpc": f"localhost:{shop_ports[process.name]}",
-            }
-            click.echo(
-                f"{process.name:<12}{address.get(process.serves, 'reads the queue'):<26}version {process.version}"
-            )
+        shop.wait()
         if dashboard is not None:
             wait_until(answers_http(f"http://127.0.0.1:{self.dashboard_port}/_stcore/health"), dashboard)
             click.echo(f"dashboard   http://localhost:{self.dashboard_port}      <- look here")
         click.echo(f"lake        {self.lake.path}")
-
-    def _await(self, serves: str, port: int, child: Child) -> None:
-        if serves == "http":
-            wait_until(answers_http(f"http://127.0.0.1:{port}/healthz"), child)
-        elif serves == "grpc":
-            wait_until(answers_tcp(port), child)
+        return shop
 
     def _start_load(self, children: Children) -> Child:
         command = [sys.executable, "-m", "demo_services", "load", "--rate", str(self.rate), "--seed", str(self.seed)]
@@ -225,22 +205,20 @@ class _Run:
         click.echo(f"load        {self.rate:g} requests/s, seed {self.seed}")
         return children.start("load", command)
 
-    def _watch(self, children: Children, end: float | None) -> None:
+    def _watch(self, shop: Shop, end: float | None) -> None:
         console = Console(highlight=False)
         if not console.is_terminal:
-            self._watch_quietly(children, end)
+            self._watch_quietly(shop, end)
             return
         with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
             while end is None or time.monotonic() < end:
-                _sleep_until(end, SUMMARY_EVERY_S)
-                children.check()
+                _tend_until(shop, end, SUMMARY_EVERY_S)
                 live.update(self.summary(time.time_ns() - SETTLE_NS).report, refresh=True)
 
-    def _watch_quietly(self, children: Children, end: float | None) -> None:
+    def _watch_quietly(self, shop: Shop, end: float | None) -> None:
         """A line now and then, where nobody looks at a screen."""
         while end is None or time.monotonic() < end:
-            _sleep_until(end, QUIET_EVERY_S)
-            children.check()
+            _tend_until(shop, end, QUIET_EVERY_S)
             sent = self._load_account()
             requests, failed = sent.get("requests", 0), sent.get("failed", 0)
             click.echo(f"{sent.get('seconds', 0):6.0f} s  {requests:,} requests sent, {failed} failed")
@@ -314,5 +292,10 @@ class _Run:
         return f"{look}tracelab topology --lake {self.lake.path}   tracelab traces --failed --lake {self.lake.path}"
 
 
-def _sleep_until(end: float | None, at_most: float) -> None:
-    time.sleep(at_most if end is None else max(0.0, min(at_most, end - time.monotonic())))
+def _tend_until(shop: Shop, end: float | None, at_most: float) -> None:
+    """Look after the shop for so many seconds."""
+    until = time.monotonic() + at_most
+    while (now := time.monotonic()) < (until if end is None else min(until, end)):
+        shop.check()
+        shop.tend()
+        time.sleep(min(TEND_EVERY_S, max(0.0, until - now)))

@@ -31,6 +31,9 @@ _COMMANDS = {
     "calls-per-trace": ("tracelab.commands.calls_per_trace", "How often one trace uses each edge."),
     "structure": ("tracelab.commands.structure", "Cycles, single points of failure, what is hurt if one dies."),
     "compare": ("tracelab.commands.compare", "What changed between two windows, versions or files, and where."),
+    "diagnose": ("tracelab.commands.diagnose", "What is wrong, where, since when: the most likely causes."),
+    "canary": ("tracelab.commands.canary", "Release step by step, judged from traces, rolled back by itself."),
+    "lab": ("tracelab.commands.lab", "Break the demo shop on purpose: faults with a known truth."),
     "lake": ("tracelab.commands.lake", "Look after the lake: info, compact, path."),
 }
 

@@ -92,6 +92,10 @@ class Children:
         self.children.append(child)
         return child
 
+    def forget(self, child: Child) -> None:
+        """It has ended, and that is all right."""
+        self.children.remove(child)
+
     def check(self) -> None:
         """ChildError if any has ended on its own."""
         for child in self.children:
