@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboards.views import compare, path, quality, topology, trace, traces
+from dashboards.views import compare, lab, path, quality, releases, room, topology, trace, traces
 
 _STYLE = """
 <style>
@@ -36,6 +36,9 @@ st.navigation(
         st.Page(path.page, title="Critical path", url_path="path"),
         st.Page(compare.page, title="Compare", url_path="compare"),
         st.Page(quality.page, title="Data quality", url_path="quality"),
+        st.Page(releases.page, title="Releases", url_path="releases"),
+        st.Page(lab.page, title="Lab", url_path="lab"),
+        st.Page(room.page, title="Room", url_path="room"),
     ],
     position="hidden",
 ).run()

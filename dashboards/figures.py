@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PALETTE = ("#4c78a8", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#b8a600", "#2b8cbe",
            "#a6761d", "#66a182", "#e78ac3", "#7f7f7f", "#1b6f8a")  # fmt: skip
 _BARS = 150
+_MARKS = 60
 _S = 10**9
 _STEPS_NS = tuple(
     size * _S for size in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
@@ -122,7 +123,7 @@ def topology_data(
     }
 
 
-def strip_data(view: View, part: tracelab.Window | None) -> dict[str, Any]:
+def strip_data(view: View, part: tracelab.Window | None, marks: Sequence[tracelab.Annotation] = ()) -> dict[str, Any]:
     """Requests and failed ones over the window, for strip.js. Buckets lie on multiples of their size, so they stay."""
     since, until = view.details.extent(view.window)
     step = next((size for size in _STEPS_NS if (until - since) / size <= _BARS), _STEPS_NS[-1])
@@ -132,7 +133,9 @@ def strip_data(view: View, part: tracelab.Window | None) -> dict[str, Any]:
     at = np.array([trace.start_ns for trace in view.summaries], np.int64) // step - first
     failed = np.array([trace.failed for trace in view.summaries], np.bool_)
     inside = (at >= 0) & (at < count)
+    shown = [mark for mark in marks if first * step <= mark.at_ns < (first + count) * step]
     return {
+        "marks": [[mark.at_ns / 1e6, mark.kind, mark.text] for mark in shown[-_MARKS:]],
         "from_ms": first * step // 1_000_000,
         "step_ms": step / 1e6,
         "calls": np.bincount(at[inside], minlength=count).tolist(),

@@ -158,6 +158,16 @@ class Store:
         near: Details = _minutes_around(self, at_ns // AROUND_NS)
         return near
 
+    def diagnosis(self, lasts: str) -> tracelab.Diagnosis:
+        """Now, for so long, against five times as long before, from the traces alone."""
+        until = time.time_ns() - SETTLE_NS
+        length = tracelab.parse_duration_ns(lasts)
+        base = tracelab.Window(until - 6 * length, until - length)
+        now = tracelab.Window(until - length, until)
+        columns = (*tracelab.ANALYSIS_COLUMNS, "attributes", "resource")
+        traces = tracelab.assemble(self.lake.scan(base.since_ns, until, columns=columns))
+        return tracelab.diagnose(tracelab.cohort(traces, base), tracelab.cohort(traces, now))
+
     def view(self, since: str) -> View:
         """The view of a window; computed at once if nobody has looked at it lately."""
         self._wanted[since] = time.monotonic()

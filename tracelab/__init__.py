@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from tracelab.analysis.completion import completion_paths as completion_paths
     from tracelab.analysis.critical_path import CriticalPaths as CriticalPaths
     from tracelab.analysis.critical_path import critical_paths as critical_paths
+    from tracelab.analysis.diagnosis import KINDS as KINDS
+    from tracelab.analysis.diagnosis import Cause as Cause
+    from tracelab.analysis.diagnosis import Diagnosis as Diagnosis
+    from tracelab.analysis.diagnosis import diagnose as diagnose
     from tracelab.analysis.fanout import CallsPerTrace as CallsPerTrace
     from tracelab.analysis.fanout import calls_per_trace as calls_per_trace
     from tracelab.analysis.findings import Finding as Finding
@@ -84,12 +88,37 @@ if TYPE_CHECKING:
     from tracelab.errors import TooLargeError as TooLargeError
     from tracelab.errors import TracelabError as TracelabError
     from tracelab.errors import UsageError as UsageError
+    from tracelab.lab.checks import is_right as is_right
+    from tracelab.lab.checks import truths as truths
+    from tracelab.lab.control import Control as Control
+    from tracelab.lab.control import Running as Running
+    from tracelab.lab.control import control_of as control_of
+    from tracelab.lab.lessons import Lesson as Lesson
+    from tracelab.lab.lessons import LessonStep as LessonStep
+    from tracelab.lab.lessons import lessons as lessons
+    from tracelab.lab.room import answer_room as answer_room
+    from tracelab.lab.room import close_room as close_room
+    from tracelab.lab.room import open_room as open_room
+    from tracelab.lab.room import reveal_room as reveal_room
+    from tracelab.lab.room import room_answers as room_answers
+    from tracelab.lab.room import room_of as room_of
+    from tracelab.lab.room import room_places as room_places
+    from tracelab.lab.scenarios import Scenario as Scenario
+    from tracelab.lab.scenarios import scenario_named as scenario_named
+    from tracelab.lab.scenarios import scenarios as scenarios
+    from tracelab.lab.scenarios import start_scenario as start_scenario
+    from tracelab.lab.scenarios import stop_scenarios as stop_scenarios
     from tracelab.lake import Lake as Lake
     from tracelab.lake import compact as compact
     from tracelab.lake import default_lake_path as default_lake_path
     from tracelab.lake import prune as prune
+    from tracelab.lake.annotations import annotate as annotate
+    from tracelab.lake.annotations import read_annotations as read_annotations
     from tracelab.lake.info import lake_info as lake_info
     from tracelab.lake.stream import whole_traces as whole_traces
+    from tracelab.release.run import releases as releases
+    from tracelab.reporters.diagnosing import figure_text as figure_text
+    from tracelab.reporters.diagnosing import where_text as where_text
     from tracelab.reporters.shapes import diagnostics_explained as diagnostics_explained
     from tracelab.reporters.shapes import span_details as span_details
     from tracelab.reporters.shapes import topology_shape as topology_shape
@@ -105,6 +134,51 @@ if TYPE_CHECKING:
     from tracelab.window import Window as Window
 
 _WHERE = {
+    "tracelab.analysis.diagnosis": (
+        "Diagnosis",
+        "Cause",
+        "KINDS",
+        "diagnose",
+    ),
+    "tracelab.lab.control": (
+        "Control",
+        "Running",
+        "control_of",
+    ),
+    "tracelab.lab.scenarios": (
+        "Scenario",
+        "scenario_named",
+        "scenarios",
+        "start_scenario",
+        "stop_scenarios",
+    ),
+    "tracelab.lab.lessons": (
+        "Lesson",
+        "LessonStep",
+        "lessons",
+    ),
+    "tracelab.lab.checks": (
+        "is_right",
+        "truths",
+    ),
+    "tracelab.lab.room": (
+        "answer_room",
+        "close_room",
+        "open_room",
+        "reveal_room",
+        "room_answers",
+        "room_of",
+        "room_places",
+    ),
+    "tracelab.lake.annotations": (
+        "annotate",
+        "read_annotations",
+    ),
+    "tracelab.release.run": ("releases",),
+    "tracelab.reporters.diagnosing": (
+        "figure_text",
+        "where_text",
+    ),
     "tracelab.lake.stream": ("whole_traces",),
     "tracelab.analysis.what_if": ("Supposition", "WhatIf", "what_if"),
     "tracelab.analysis.suspects": ("Suspect",),

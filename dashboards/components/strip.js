@@ -1,5 +1,6 @@
 // The window as bars of requests and failures over time. Drag to choose a part, double click for all of it, play to
-// let a part walk through the window. Data: {from_ms, step_ms, calls: [], failed: [], chosen: [from_ms, to_ms] or []}.
+// let a part walk through the window. Data: {from_ms, step_ms, calls: [], failed: [], chosen: [from_ms, to_ms] or [],
+// marks: [[at_ms, kind, text]]}.
 const STEPS = 40, PLAY_MS = 1000
 
 class Strip {
@@ -50,6 +51,13 @@ class Strip {
       const ms = from + ((to - from) * at) / 6
       const anchor = at === 0 ? "start" : at === 6 ? "end" : "middle"
       bars.push(svg("text", { x: x(ms), y: height - 2, "text-anchor": anchor }, clock(ms, to - from)))
+    }
+    for (const [ms, kind, text] of this.data.marks || []) {
+      const mark = svg("g", { class: `mark ${kind}` }), at = x(ms)
+      const title = svg("title", {})
+      title.textContent = `${clock(ms, 0)}  ${text}`
+      mark.append(title, svg("line", { x1: at, x2: at, y1: 0, y2: height - 14 }), svg("path", { d: `M${at - 4},0 h8 l-4,6 z` }))
+      bars.push(mark)
     }
     if (this.chosen.length) {
       const [a, b] = this.chosen.map((ms) => Math.min(Math.max(x(ms), 0), width))

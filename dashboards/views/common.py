@@ -22,6 +22,8 @@ _PAGES = (
     ("Critical path", "path"),
     ("Compare", "compare"),
     ("Data quality", "quality"),
+    ("Releases", "releases"),
+    ("Lab", "lab"),
 )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+import tracelab
 from dashboards import components
 from dashboards.figures import COLOUR_BY, strip_data, topology_data
 from dashboards.layout import Layout, lay_out
@@ -100,7 +101,7 @@ def _live(since: str, controls: Controls) -> None:
     view = _view(since, controls.paused)
     selected = st.query_params.get("selected", "")
     part = part_of()
-    components.strip("strip", strip_data(view, part))
+    components.strip("strip", strip_data(view, part, tracelab.read_annotations(store().lake.path)))
     within = view if part is None else store().part(view, part)
     graph, groups = _reduced(within.graph, controls)
     if controls.picture == "matrix":

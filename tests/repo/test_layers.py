@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = ("schema", "semconv", "errors", "diagnostics", "times", "window", "faults", "stored")
-LAYERS = ("kernels", "traceset", "codecs", "lake", "adjusters", "analysis", "reporters", "commands")
+LAYERS = ("kernels", "traceset", "codecs", "lake", "adjusters", "analysis", "release", "lab", "reporters", "commands")
 RANK = {**dict.fromkeys(BASE, 0), **{layer: at for at, layer in enumerate(LAYERS, 1)}}
 
 

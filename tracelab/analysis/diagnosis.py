@@ -37,7 +37,7 @@ KINDS = {
 }
 _EXPECT = {
     "slow": "requests that do not touch it are as quick as ever; the time moves with deploys or load",
-    "slow_dependency": "the client spans are long, the own time of the caller is as ever; the figures of the dependency agree",
+    "slow_dependency": "the client spans are long, and the caller's own time is as ever",
     "slow_network": "the callee's server spans are as short as ever; only the caller's client spans are long",
     "errors": "its callees answer well in the failed requests",
     "timeouts": "failed calls end after the same time, and the callee's span goes on after that",
@@ -64,6 +64,8 @@ _COVERED = 0.8
 _SEEN_BEFORE = 30
 _WEIGHTS = {"missing": 0.3, "shift": 0.2, "delay": 0.1, "new": 0.3}
 _EXAMPLES = 3
+_EFFECTS = ("error.", "http.response.", "rpc.grpc.status", "http.status_code", "exception.", "otel.status")
+"""Attributes that say that it failed, which is known: what is asked is whom it struck."""
 
 
 @dataclass(frozen=True)
@@ -294,15 +296,15 @@ def _blame_the_caller(parts: list[_Part]) -> list[_Part]:
         if part.kind == "more_calls" and part.edge and part.edge[1] in failing:
             found.append(replace(part, kind="retries"))
         elif part.kind in ("slow", "slow_network", "slow_dependency") and callers and callers[0] != part.service:
-            found.append(replace(part, service=callers[0], kind="more_calls", edge=more_edge(more, callers[0])))
+            found.append(replace(part, service=callers[0], kind="more_calls", edge=_more_edge(more, callers[0])))
         elif part.kind == "slow" and calls_more:
-            found.append(replace(part, kind="more_calls", edge=more_edge(more, part.service)))
+            found.append(replace(part, kind="more_calls", edge=_more_edge(more, part.service)))
         else:
             found.append(part)
     return found
 
 
-def more_edge(more: Mapping[tuple[str, str], _Part], client: str) -> tuple[str, str]:
+def _more_edge(more: Mapping[tuple[str, str], _Part], client: str) -> tuple[str, str]:
     """The client's edge that carries most of the additional calls."""
     return max((edge for edge in more if edge[0] == client), key=lambda edge: more[edge].score)
 
@@ -380,6 +382,8 @@ def _since(signal: Signal, sides: Sides) -> int:
     _, rank, counts = np.unique(value, return_inverse=True, return_counts=True)
     middle = (np.cumsum(counts) - (counts - 1) / 2)[rank]
     drift = np.cumsum((value.size + 1) / 2 - middle)
+    now_begins = int(np.argmax(is_now[order]))  # how it was is what it is compared with: it did not begin there
+    drift[: max(now_begins - 1, 0)] = -np.inf
     at = int(np.argmax(drift[:-1])) + 1 if value.size > 1 else 0  # where the values before are the smallest
     return int(start[at])
 
@@ -406,5 +410,9 @@ def _apart(signal: Signal, sides: Sides) -> tuple[tuple[str, str], ...]:
     if min(slow.sum(), typical.sum()) < 5:
         return ()
     lifts = attribute_lifts(traces, slow, typical, 6)
-    telling = [lift for lift in lifts if lift.support >= 0.5 and lift.support >= 2 * lift.typical_support]
+    telling = [
+        lift
+        for lift in lifts
+        if lift.support >= 0.5 and lift.support >= 2 * lift.typical_support and not lift.key.startswith(_EFFECTS)
+    ]
     return tuple((lift.key, lift.value) for lift in telling[:3])

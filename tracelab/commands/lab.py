@@ -95,12 +95,12 @@ def start_(name: str, lake_path: Path | None, lasts: str, hidden: bool, seed: in
     tracelab lab start slow-query
     tracelab lab start random --hidden --for 20m
     """
-    from tracelab.lab.scenarios import scenario_named, start
+    from tracelab.lab.scenarios import scenario_named, start_scenario
 
     lake, control = _open(lake_path)
     chosen_seed = time.time_ns() % 10**6 if seed is None else seed
     scenario = scenario_named(name, chosen_seed)
-    running = start(lake, control, scenario, parse_duration_ns(lasts) / 1e9, hidden, chosen_seed)
+    running = start_scenario(lake, control, scenario, parse_duration_ns(lasts) / 1e9, hidden, chosen_seed)
     if hidden:
         click.echo(f"a fault is on; it ends by itself in {duration_text(running.left_s * 1e9)}. Find it.")
     else:
@@ -113,10 +113,10 @@ def start_(name: str, lake_path: Path | None, lasts: str, hidden: bool, seed: in
 @lake_option
 def stop_(name: str | None, lake_path: Path | None) -> None:
     """Switch a fault off, or all of them."""
-    from tracelab.lab.scenarios import stop
+    from tracelab.lab.scenarios import stop_scenarios
 
     lake, control = _open(lake_path)
-    off = stop(lake, control, name)
+    off = stop_scenarios(lake, control, name)
     for running in off:
         click.echo(f"{'the hidden fault' if running.hidden else running.name} is off")
     if not off:

@@ -90,7 +90,7 @@ def scenario_named(name: str, seed: int, language: str = "en") -> Scenario:
     return known[name]
 
 
-def start(
+def start_scenario(
     lake: Path, control: Control, scenario: Scenario, lasts_s: float = LASTS_S, hidden: bool = False, seed: int = 0
 ) -> Running:
     """Switch a scenario on, for `lasts_s` at most, and mark it on the time axis."""
@@ -106,7 +106,7 @@ def start(
     return running
 
 
-def stop(lake: Path, control: Control, name: str | None = None) -> list[Running]:
+def stop_scenarios(lake: Path, control: Control, name: str | None = None) -> list[Running]:
     """Switch one off, or all, and mark it on the time axis."""
     off = control.switch_off(name)
     for running in off:

@@ -1,4 +1,4 @@
-"""Run a plan: split, look, judge; go on, wait or roll back. What happens is kept in the lake, a file for each release."""
+"""Run a plan: split, look, judge; go on, wait or roll back. What happens is kept in the lake, a file a release."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Run:
     tell: Callable[[str], None] = lambda _: None
 
     def go(self) -> Release:
-        """Until it is promoted, rolled back or given up; whatever ends it, no traffic is left on an unproven version."""
+        """Until it is promoted, rolled back or given up; whatever ends it, an unproven version keeps no traffic."""
         now = time.time_ns()
         release = Release(
             f"{now // 10**9}-{self.service}-{self.candidate}",
@@ -115,7 +115,7 @@ class Run:
         sides = [
             served_by(traces, self.service, version, release.started_ns) for version in (self.baseline, self.candidate)
         ]
-        verdict = judge(*sides, self.limits, len(release.looks) + 1)
+        verdict = judge(sides[0], sides[1], self.limits, len(release.looks) + 1)
         release.verdict, release.reasons = asdict(verdict), verdict.reasons
         release.looks.append(
             {

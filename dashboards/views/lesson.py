@@ -1,0 +1,100 @@
+"""A lesson: its steps, checks against the live data, and the reveal."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+import tracelab
+from dashboards import components
+from dashboards.figures import address
+from dashboards.store import store
+from tracelab import TracelabError
+
+_SINCE = "5m"
+_PAGES = {"": "topology", "traces": "traces", "path": "critical paths", "compare": "compare", "quality": "data quality", "releases": "releases"}  # fmt: skip
+
+
+def lesson_view(control: tracelab.Control, language: str) -> None:
+    known = tracelab.lessons(language)
+    name = st.selectbox(
+        "lesson",
+        list(known),
+        key="lesson",
+        bind="query-params",
+        format_func=lambda name: f"{known[name].title}  ({known[name].minutes} min)",
+    )
+    lesson = known[name or next(iter(known))]
+    marks: dict[int, bool] = st.session_state.setdefault(f"marks {lesson.name}", {})
+    asked = [at for at, step in enumerate(lesson.steps) if step.ask]
+    right = sum(marks.get(at, False) for at in asked)
+    components.panel(
+        f"goal_{lesson.name}",
+        [{"type": "title", "text": lesson.title, "sub": f"{lesson.goal}  {right} of {len(asked)} answered"}],
+    )
+    if lesson.scenario is not None:
+        _fault_of(control, lesson)
+    for at, step in enumerate(lesson.steps):
+        _step(control, lesson, at, step, marks)
+    with st.expander("What it was about"):
+        st.write(lesson.reveal)
+        for truth in tracelab.truths(control) if lesson.scenario else ():
+            st.write(f"The cause lies in {', '.join(truth.services)}.")
+
+
+def _fault_of(control: tracelab.Control, lesson: tracelab.Lesson) -> None:
+    running = control.running()
+    if running:
+        st.caption("The fault of this lesson is on." if len(running) == 1 else "Several faults are on.")
+        return
+    if st.button("Switch the fault of this lesson on", type="primary"):
+        try:
+            scenario = tracelab.scenario_named(lesson.scenario or "", len(st.session_state) + id(lesson) % 97)
+            tracelab.start_scenario(
+                store().lake.path, control, scenario, 60.0 * lesson.minutes, lesson.scenario == "random"
+            )
+            st.rerun()
+        except TracelabError as error:
+            st.warning(str(error))
+
+
+def _step(
+    control: tracelab.Control, lesson: tracelab.Lesson, at: int, step: tracelab.LessonStep, marks: dict[int, bool]
+) -> None:
+    with st.container(border=True):
+        text, link = st.columns([5, 1], vertical_alignment="center")
+        mark = {True: "✓ ", False: "✗ "}.get(marks.get(at), "")  # type: ignore[call-overload]
+        text.markdown(f"{mark}**{at + 1}.** {step.text}")
+        if step.page is not None:
+            link.link_button(f"{_PAGES[step.page]} ↗", address(step.page, since=_SINCE), width="stretch")
+        if step.ask:
+            _ask(control, lesson, at, step, marks)
+
+
+def _ask(
+    control: tracelab.Control, lesson: tracelab.Lesson, at: int, step: tracelab.LessonStep, marks: dict[int, bool]
+) -> None:
+    view = store().view(_SINCE)
+    key = f"answer {lesson.name} {at}"
+    field, button = st.columns([5, 1], vertical_alignment="bottom")
+    given: str | int | None
+    if step.ask == "choice":
+        chosen = field.radio("answer", step.options, index=None, key=key, label_visibility="collapsed")
+        given = step.options.index(chosen) + 1 if chosen is not None else None
+    elif step.ask in ("service", "kind"):
+        kinds = tracelab.KINDS
+        options = list(kinds) if step.ask == "kind" else sorted(node.id for node in view.graph.nodes)
+        given = field.selectbox(
+            "answer",
+            options,
+            index=None,
+            key=key,
+            label_visibility="collapsed",
+            format_func=lambda name: kinds.get(name, name),
+        )
+    elif step.ask == "link":
+        given = field.text_input("address of the page", key=key, label_visibility="collapsed") or None
+    else:
+        given = "done"
+    if button.button("check", key=f"check {key}", width="stretch") and given is not None:
+        marks[at] = tracelab.is_right(step, given, view.graph, view.details.paths, control, store().lake.path)
+        st.rerun()

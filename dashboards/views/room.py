@@ -1,0 +1,126 @@
+"""A room: the trainer's view, and the participants' page."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+import tracelab
+from dashboards import components
+from dashboards.store import store
+from dashboards.views.common import navigation
+from tracelab import TracelabError, duration_text
+
+_LASTS_S = 1800.0
+
+
+def trainer_view(control: tracelab.Control, language: str) -> None:
+    """Open a room, watch the answers, reveal."""
+    room = tracelab.room_of(control.folder)
+    if room is None:
+        known = tracelab.scenarios(language)
+        name = st.selectbox(
+            "hidden fault",
+            ["random", *known],
+            format_func=lambda name: "by chance" if name == "random" else f"{known[name].title}  ({name})",
+        )
+        st.caption("Participants look at this dashboard and answer on its page /room, with the code that you read out.")
+        if st.button("Open a room", type="primary"):
+            _open(control, name or "random")
+        return
+    _watch(language)
+
+
+def _open(control: tracelab.Control, name: str) -> None:
+    seed = time.time_ns() % 10**6
+    try:
+        scenario = tracelab.scenario_named(name, seed)
+        tracelab.start_scenario(store().lake.path, control, scenario, _LASTS_S, True, seed)
+        tracelab.open_room(control.folder, scenario.name)
+        st.rerun()
+    except TracelabError as error:
+        st.warning(str(error))
+
+
+@st.fragment(run_every=1.0)
+def _watch(language: str) -> None:
+    control = tracelab.control_of(store().lake.path)
+    room = tracelab.room_of(control.folder)
+    if room is None:
+        return
+    given = tracelab.room_answers(control.folder)
+    end = room.revealed_ns or time.time_ns()
+    scenario = tracelab.scenarios(language)[room.scenario]
+    people = len({one.who for one in given})
+    blocks: list[dict[str, object]] = [
+        {"type": "title", "text": f"Code {room.code}", "sub": "participants: this dashboard, page /room"},
+        {
+            "type": "figures",
+            "items": [
+                [
+                    "time",
+                    duration_text(float((end - room.opened_ns) // 10**9 * 10**9) if end > room.opened_ns else 0.0),
+                ],
+                ["participants", str(people)],
+                ["answers", str(len(given))],
+            ],
+        },
+    ]
+    if room.revealed_ns is not None:
+        rows = [
+            [
+                str(number),
+                place.who,
+                {"text": "found it" if place.right else "not found", "tone": "good" if place.right else "dim"},
+                duration_text(place.seconds * 1e9),
+                "and its kind" if place.kind_right else "",
+                str(place.answers),
+            ]
+            for number, place in enumerate(tracelab.room_places(room, given), 1)
+        ]
+        blocks += [
+            {"type": "heading", "text": f"It was: {scenario.title}"},
+            {"type": "text", "text": scenario.cause},
+            {"type": "table", "columns": ["", "who", "", "after", "", "answers"], "right": ["after"], "rows": rows},
+        ]
+    components.panel("room", blocks)
+    reveal, close = st.columns(2)
+    if room.revealed_ns is None and reveal.button("Reveal", type="primary", width="stretch"):
+        tracelab.reveal_room(control.folder)
+        st.rerun(scope="fragment")
+    if close.button("Close the room, switch the fault off", width="stretch"):
+        tracelab.stop_scenarios(store().lake.path, control, room.scenario)
+        tracelab.close_room(control.folder)
+        st.rerun(scope="app")
+
+
+def page() -> None:
+    """The participants' page."""
+    navigation("Room")
+    control = tracelab.control_of(store().lake.path)
+    components.panel(
+        "room_head",
+        [
+            {
+                "type": "title",
+                "text": "What is wrong with the shop?",
+                "sub": "Look around in this dashboard; answer as often as you like, the first right answer counts.",
+            }
+        ],
+    )
+    with st.form("answer"):
+        code, who = st.columns(2)
+        code_given = code.text_input("code", max_chars=8, key="code", bind="query-params")
+        who_given = who.text_input("your name", max_chars=60)
+        names = sorted(node.id for node in store().view("5m").graph.nodes if node.id != "user:user")
+        kinds = tracelab.KINDS
+        service = st.selectbox("where is the cause?", names, index=None)
+        kind = st.selectbox("what kind of fault is it?", list(kinds), index=None, format_func=lambda name: kinds[name])
+        sent = st.form_submit_button("That is it", type="primary")
+    if sent:
+        try:
+            tracelab.answer_room(control.folder, code_given or "", who_given or "", service or "", kind or "")
+            st.success("Taken. The trainer will reveal it.")
+        except TracelabError as error:
+            st.warning(str(error))
