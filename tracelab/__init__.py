@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from tracelab.lake import compact as compact
     from tracelab.lake import default_lake_path as default_lake_path
     from tracelab.lake import prune as prune
+    from tracelab.lake.annotations import Annotation as Annotation
     from tracelab.lake.annotations import annotate as annotate
     from tracelab.lake.annotations import read_annotations as read_annotations
     from tracelab.lake.info import lake_info as lake_info
@@ -170,10 +171,7 @@ _WHERE = {
         "room_of",
         "room_places",
     ),
-    "tracelab.lake.annotations": (
-        "annotate",
-        "read_annotations",
-    ),
+    "tracelab.lake.annotations": ("Annotation", "annotate", "read_annotations"),
     "tracelab.release.run": ("releases",),
     "tracelab.reporters.diagnosing": (
         "figure_text",

@@ -11,7 +11,14 @@ from dashboards.store import store
 from tracelab import TracelabError
 
 _SINCE = "5m"
-_PAGES = {"": "topology", "traces": "traces", "path": "critical paths", "compare": "compare", "quality": "data quality", "releases": "releases"}  # fmt: skip
+_PAGES = {
+    "": "topology",
+    "traces": "traces",
+    "path": "critical paths",
+    "compare": "compare",
+    "quality": "data quality",
+    "releases": "releases",
+}
 
 
 def lesson_view(control: tracelab.Control, language: str) -> None:
@@ -62,7 +69,7 @@ def _step(
 ) -> None:
     with st.container(border=True):
         text, link = st.columns([5, 1], vertical_alignment="center")
-        mark = {True: "✓ ", False: "✗ "}.get(marks.get(at), "")  # type: ignore[call-overload]
+        mark = "" if at not in marks else "✓ " if marks[at] else "✗ "
         text.markdown(f"{mark}**{at + 1}.** {step.text}")
         if step.page is not None:
             link.link_button(f"{_PAGES[step.page]} ↗", address(step.page, since=_SINCE), width="stretch")

@@ -38,11 +38,7 @@ def _live() -> None:
 
 def _empty() -> list[dict[str, Any]]:
     return [
-        {
-            "type": "title",
-            "text": "No release yet",
-            "sub": "Release a version into the running demo shop, from a terminal:",
-        },
+        {"type": "title", "text": "No release yet", "sub": "Release a version into the running demo shop:"},
         {
             "type": "code",
             "text": f"tracelab canary run --lake {store().lake.path} --service product-api --candidate 1.9.1 --bake 20s",
@@ -79,8 +75,7 @@ def _one(release: dict[str, Any]) -> list[dict[str, Any]]:
                 ["outcome", release["outcome"], _TONES.get(release["outcome"], "")],
                 ["share of traffic", f"{release['weight']:g} %"],
                 ["looks", str(len(release["looks"]))],
-                [
-                    "after",
+                ["after", duration_text(float(_until_ns(release) - release["started_ns"]))],
                     duration_text(
                         float(
                             (
@@ -105,6 +100,13 @@ def _one(release: dict[str, Any]) -> list[dict[str, Any]]:
     blocks += [{"type": "heading", "text": "Both versions, at the same time"}, _sides(release, verdict)]
     blocks += [{"type": "heading", "text": "Route by route"}, _routes(verdict)]
     return blocks
+
+
+def _until_ns(release: dict[str, Any]) -> int:
+    """When it ended; of one that goes on, the last look."""
+    looks = release["looks"]
+    last: int = looks[-1]["at_ns"] if looks else release["started_ns"]
+    return release["ended_ns"] or last
 
 
 def _sides(release: dict[str, Any], verdict: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ Bools = NDArray[np.bool_]
 _MOST_VALUES = 200  # of one key; beyond it every request has its own, and none of them says anything
 _MIN_TRACES = 3
 _TELLING = (
-    "service.version", "service.instance.id", "http.route", "rpc.method", "messaging.destination", "db.collection", "error.type",
+    "service.version", "service.instance.id",
+    "http.route", "rpc.method", "messaging.destination", "db.collection", "error.type",
     "http.response.status_code", "http.request.method", "deployment.", "host.", "k8s.", "cloud.",
 )  # fmt: skip
 SURE = 0.05

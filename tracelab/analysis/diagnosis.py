@@ -157,7 +157,7 @@ def _is_news(signal: Signal, tests: int, typical_ns: float) -> bool:
             return signal.each >= max(signal.before, 50 * _LEAST_NS)
         case "errors" | "timeouts" | "unreachable":
             return signal.each >= _FAILS
-        case "missing":
+        case "missing" | "roots":
             return signal.each >= _MISSING
         case "calls":
             return signal.after >= max(_MORE * signal.before, signal.before + 0.3)
@@ -187,6 +187,12 @@ def _parts(news: Iterable[Signal], signals: Iterable[Signal], sides: Sides) -> l
                 kind, service = ("broken_context", one) if lost else ("missing_spans", two)
                 score = _WEIGHTS["missing"] * signal.each
                 parts.append(_Part(service, kind, score, signal, edge=(one, two)))
+            case "roots":
+                caller = _usual_caller(sides, one)
+                score = _WEIGHTS["missing"] * signal.each
+                parts.append(
+                    _Part(caller or one, "broken_context", score, signal, edge=(caller, one) if caller else None)
+                )
             case "calls":
                 each_ns = _mean_call_ns(sides, signal.name)
                 parts.append(
@@ -235,6 +241,17 @@ def _root_shares(sides: Sides) -> dict[str, float]:
         shares = [float(is_root[side == which].mean()) if (side == which).any() else 0.0 for which in (0, 1)]
         found[service or "unknown_service"] = shares[1] - shares[0]
     return found
+
+
+def _usual_caller(sides: Sides, service: str) -> str | None:
+    """Who called it most, before."""
+    calls, traces = sides.calls, sides.traces
+    if calls.client.size == 0:
+        return None
+    codes = [code for code, node in enumerate(calls.nodes) if node.id == service]
+    mine = np.isin(sides.server, codes) & (sides.side[traces.trace[calls.any_row]] == 0)
+    clients = [code for code in calls.client[mine].tolist() if not calls.nodes[code].virtual]
+    return sides.node(max(set(clients), key=clients.count)) if clients else None
 
 
 def _mean_call_ns(sides: Sides, edge: tuple[str, str]) -> float:
@@ -345,6 +362,7 @@ _WORDS = {
     "timeouts": ("patience lost in {}: {}", "share"),
     "unreachable": ("calls without an answer, {} -> {}", "share"),
     "missing": ("calls that go well without a span of the callee, {} -> {}", "share"),
+    "roots": ("requests that nobody seems to have made, {}: {}", "share"),
     "calls": ("calls a request, {} -> {}", "calls"),
     "shift": ("clock of {} corrected: {}", "ns"),
     "new": ("calls that were not made before, a trace, {} -> {}", "calls"),

@@ -25,7 +25,7 @@ Bools = NDArray[np.bool_]
 _FEWEST = 5
 """Values on each side without which a figure says nothing."""
 _TIMES = ("own", "gap", "delay")
-_SHARES = ("errors", "timeouts", "unreachable", "missing")
+_SHARES = ("errors", "timeouts", "unreachable", "missing", "roots")
 _FEWEST_OPERATIONS = 4  # of fewer it cannot be said what they have in common
 _MOST_IN_COMMON = 3.0
 
@@ -46,8 +46,8 @@ class Signal:
     """A figure of one key, before and now.
 
     Attributes:
-        family: own, gap, delay (ns), errors, timeouts, unreachable, missing (shares), calls (a request), shift (ns),
-            new (shares)
+        family: own, gap, delay (ns), errors, timeouts, unreachable, missing, roots (shares), calls (a request),
+            shift (ns), new (a trace)
         name: (service, operation) or (client, server), by node ids
         before, after: means; each: after - before, what all have in common taken out; ns, shares or calls
         total: `each` times how often it is seen in a trace now
@@ -124,7 +124,15 @@ class Sides:
 
     def measures(self) -> list[Measure]:
         """Every figure of these traces."""
-        return [self._own(), self._gaps(), *self._failures(), self._counts(), self._delays(), self._shifts()]
+        return [
+            self._own(),
+            self._gaps(),
+            *self._failures(),
+            self._counts(),
+            self._delays(),
+            self._shifts(),
+            self._roots(),
+        ]
 
     def _edge_keys(self, call: I64) -> tuple[I64, tuple[tuple[str, str], ...]]:
         count = max(len(self.calls.nodes), 1)
@@ -230,6 +238,12 @@ class Sides:
         rows = self.base.times.request_row
         key, names = self._service_keys(rows)
         return Measure("shift", names, key, rows, np.abs(self.traces.shift_ns[rows]).astype(np.float64))
+
+    def _roots(self) -> Measure:
+        """Requests that nobody seems to have made."""
+        rows = self.base.times.request_row
+        key, names = self._service_keys(rows)
+        return Measure("roots", names, key, rows, (self.traces.parent_row[rows] < 0).astype(np.float64))
 
     def signals(self) -> list[Signal]:
         """All figures that are seen on both sides often enough, whether or not they changed."""

@@ -1,4 +1,4 @@
-"""Is an answer right? Worked out from the live data, so that a lesson is about what is there, not about a picture of it."""
+"""Is an answer right? Worked out from the live data, so that a lesson is about what is there."""
 
 from __future__ import annotations
 
