@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from tracelab.lab.scenarios import scenarios as scenarios
     from tracelab.lab.scenarios import start_scenario as start_scenario
     from tracelab.lab.scenarios import stop_scenarios as stop_scenarios
+    from tracelab.lab.texts import languages as languages
     from tracelab.lake import Lake as Lake
     from tracelab.lake import compact as compact
     from tracelab.lake import default_lake_path as default_lake_path
@@ -135,6 +136,7 @@ if TYPE_CHECKING:
     from tracelab.window import Window as Window
 
 _WHERE = {
+    "tracelab.lab.texts": ("languages",),
     "tracelab.analysis.diagnosis": (
         "Diagnosis",
         "Cause",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,15 @@ def window_choice() -> str:
         "window", WINDOWS, default=DEFAULT_WINDOW, key="since", bind="query-params", label_visibility="collapsed"
     )
     return choice or DEFAULT_WINDOW
+
+
+def chosen_in_address(label: str, options: list[str], key: str, text: Callable[[str], str]) -> str:
+    """One of the options, kept in the address by its name, whatever it is called on the screen."""
+    asked = st.query_params.get(key, "")
+    chosen = st.selectbox(label, options, index=options.index(asked) if asked in options else 0, format_func=text)
+    if chosen != (asked or options[0]):
+        st.query_params[key] = chosen
+    return chosen
 
 
 def here(**changes: str | None) -> str:

@@ -11,13 +11,12 @@ import tracelab
 from dashboards import components
 from dashboards.demo import demo
 from dashboards.store import store
-from dashboards.views.common import navigation
+from dashboards.views.common import chosen_in_address, navigation
 from dashboards.views.diagnosis import diagnosis_blocks
 from dashboards.views.lesson import lesson_view
 from tracelab import TracelabError, duration_text
 
 _MINUTES = {"5 min": 300, "10 min": 600, "20 min": 1200}
-_LANGUAGES = {"en": "English", "ru": "Русский"}
 
 
 def page() -> None:
@@ -36,11 +35,10 @@ def page() -> None:
     with speech:
         language = st.segmented_control(
             "language",
-            tuple(_LANGUAGES),
+            tracelab.languages(),
             default="en",
             key="language",
             bind="query-params",
-            format_func=_LANGUAGES.get,
             label_visibility="collapsed",
         )
     if not control.instances():
@@ -91,17 +89,16 @@ def _faults(control: tracelab.Control, language: str) -> None:
 def _switches(control: tracelab.Control, language: str) -> None:
     known = tracelab.scenarios(language)
     names = ["random", *known]
-    chosen = st.selectbox(
+    chosen = chosen_in_address(
         "fault",
         names,
-        key="fault",
-        bind="query-params",
-        format_func=lambda name: "a hidden one, by chance" if name == "random" else f"{known[name].title}  ({name})",
+        "fault",
+        lambda name: "a hidden one, by chance" if name == "random" else f"{known[name].title}  ({name})",
     )
     lasts, start, stop = st.columns([1.6, 1, 1], vertical_alignment="bottom")
     minutes = lasts.segmented_control("ends by itself after", tuple(_MINUTES), default="10 min")
     if start.button("Switch on", type="primary", width="stretch"):
-        _try_to_start(control, chosen or "random", _MINUTES[minutes or "10 min"])
+        _try_to_start(control, chosen, _MINUTES[minutes or "10 min"])
     if stop.button("Switch all off", width="stretch"):
         tracelab.stop_scenarios(store().lake.path, control)
     _state(language)

@@ -8,6 +8,7 @@ import tracelab
 from dashboards import components
 from dashboards.figures import address
 from dashboards.store import store
+from dashboards.views.common import chosen_in_address
 from tracelab import TracelabError
 
 _SINCE = "5m"
@@ -23,14 +24,10 @@ _PAGES = {
 
 def lesson_view(control: tracelab.Control, language: str) -> None:
     known = tracelab.lessons(language)
-    name = st.selectbox(
-        "lesson",
-        list(known),
-        key="lesson",
-        bind="query-params",
-        format_func=lambda name: f"{known[name].title}  ({known[name].minutes} min)",
+    name = chosen_in_address(
+        "lesson", list(known), "lesson", lambda name: f"{known[name].title}  ({known[name].minutes} min)"
     )
-    lesson = known[name or next(iter(known))]
+    lesson = known[name]
     marks: dict[int, bool] = st.session_state.setdefault(f"marks {lesson.name}", {})
     asked = [at for at, step in enumerate(lesson.steps) if step.ask]
     right = sum(marks.get(at, False) for at in asked)

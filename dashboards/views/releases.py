@@ -41,7 +41,7 @@ def _empty() -> list[dict[str, Any]]:
         {"type": "title", "text": "No release yet", "sub": "Release a version into the running demo shop:"},
         {
             "type": "code",
-            "text": f"tracelab canary run --lake {store().lake.path} --service product-api --candidate 1.9.1 --bake 20s",
+            "text": f"tracelab canary run --lake {store().lake.path} --service product-api --candidate 1.9.1",
         },
     ]
 
@@ -76,17 +76,6 @@ def _one(release: dict[str, Any]) -> list[dict[str, Any]]:
                 ["share of traffic", f"{release['weight']:g} %"],
                 ["looks", str(len(release["looks"]))],
                 ["after", duration_text(float(_until_ns(release) - release["started_ns"]))],
-                    duration_text(
-                        float(
-                            (
-                                release["ended_ns"] or release["looks"][-1]["at_ns"]
-                                if release["looks"]
-                                else release["started_ns"]
-                            )
-                            - release["started_ns"]
-                        )
-                    ),
-                ],
             ],
         },
         *[

@@ -120,9 +120,8 @@ def _known(control: Control, service: str, baseline: str | None, candidate: str)
     from demo_services.processes import releases
 
     instances = control.need_shop()
-    there = sorted(
-        {one.version for one in instances if one.service == service and one.name != f"{service}-{candidate}"}
-    )
+    released = {f"{one.service}-{one.version}" for one in instances}
+    there = sorted({one.version for one in instances if one.service == service and one.name not in released})
     if not there:
         raise UsageError(
             f"no {service} in the shop; there are: {', '.join(sorted({one.service for one in instances}))}"
