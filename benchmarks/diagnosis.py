@@ -230,13 +230,11 @@ def _score_faults(lake: Lake, quiet: list[int], faults: list[dict[str, Any]]) ->
         ours = last["diagnose"]
         both += len(truths) > 1 and all((ours.rank([truth]) or 9) <= 3 for truth in truths)
         if ours.ranking:
-            kind = ours.ranking[0][2] + (
-                "" if any(ours.ranking[0][2] in truth.kinds for truth in truths) else " (not so)"
-            )
+            kind = ours.ranking[0][2]
+            kind += "" if any(kind in truth.kinds for truth in truths) else " (not so)"
         shown = [str(ranks[name] or "–") for name in BASELINES]
-        print(
-            f"| {' + '.join(fault['names'])} | {ranks['diagnose'] or '–'} | {wait or '–'} | {kind} | {' | '.join(shown)} |"
-        )
+        about = [" + ".join(fault["names"]), str(ranks["diagnose"] or "–"), str(wait or "–"), kind]
+        print(f"| {' | '.join([*about, *shown])} |")
     for name, ranks_ in places.items():
         first, third = (sum(rank is not None and rank <= most for rank in ranks_) for most in (1, 3))
         print(f"{name}: top-1 {first} of {len(ranks_)}, top-3 {third} of {len(ranks_)}")

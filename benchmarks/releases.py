@@ -4,7 +4,7 @@
 
 Users come at random; two routes with log-normal latency and a long tail, the baseline with failures of its own. Every
 two seconds both methods look at what was served so far. Beside ours: a plain threshold (failures above 1 %, p99 above
-500 ms, of at least as many requests).
+500 ms, of at least as many requests). A release that is held at the end has not got through.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tracelab.analysis.release import Limits, Served, judge
 ROUTES = ("GET /products", "GET /products/{product_id}")
 MEDIAN_MS, SPREAD = (9.0, 14.0), 0.7
 PLAN, BAKE_S, LOOK_S = (5, 20, 60, 100), 30.0, 2.0
+LOOKS = int(BAKE_S * len(PLAN) / LOOK_S)
 
 
 @dataclass(frozen=True)
@@ -80,19 +81,18 @@ def traffic(kind: Kind, rate: float, chance: np.random.Generator) -> _Traffic:
     return _Traffic(at, route.astype(np.int64), (np.maximum(millis, 0.5) * 1e6).astype(np.int64), failed, new)
 
 
-def ours(base: Served, new: Served, look: int) -> bool:
-    """Whether to roll back."""
-    return judge(base, new, Limits(), look).action == "roll back"
+def ours(base: Served, new: Served) -> str:
+    """What to do."""
+    return judge(base, new).action
 
 
-def threshold(_: Served, new: Served, __: int) -> bool:
+def threshold(_: Served, new: Served) -> str:
     """The plain rule."""
-    if new.size < Limits().samples:
-        return False
-    return bool(new.failed.mean() > 0.01 or np.quantile(new.duration_ns, 0.99) > 500e6)
+    bad = new.size >= Limits().samples and (new.failed.mean() > 0.01 or np.quantile(new.duration_ns, 0.99) > 500e6)
+    return "roll back" if bad else "promote"
 
 
-METHODS: dict[str, Callable[[Served, Served, int], bool]] = {"tracelab": ours, "plain threshold": threshold}
+METHODS: dict[str, Callable[[Served, Served], str]] = {"tracelab": ours, "plain threshold": threshold}
 
 
 def main() -> None:
@@ -110,9 +110,9 @@ def main() -> None:
         for _ in range(options.releases):
             requests = traffic(kind, options.rate, chance)
             for name, method in METHODS.items():
-                for look in range(1, int(BAKE_S * len(PLAN) / LOOK_S) + 1):
-                    seen = requests.served(look * LOOK_S, False), requests.served(look * LOOK_S, True)
-                    if method(*seen, look):
+                for look in range(1, LOOKS + 1):
+                    action = method(requests.served(look * LOOK_S, False), requests.served(look * LOOK_S, True))
+                    if action == "roll back" or (look == LOOKS and action == "hold"):
                         ends[name].append(look * LOOK_S)
                         break
         cells = []

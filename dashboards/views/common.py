@@ -46,7 +46,7 @@ def window_choice() -> str:
 def chosen_in_address(label: str, options: list[str], key: str, text: Callable[[str], str]) -> str:
     """One of the options, kept in the address by its name, whatever it is called on the screen."""
     asked = st.query_params.get(key, "")
-    chosen = st.selectbox(label, options, index=options.index(asked) if asked in options else 0, format_func=text)
+    chosen: str = st.selectbox(label, options, index=options.index(asked) if asked in options else 0, format_func=text)
     if chosen != (asked or options[0]):
         st.query_params[key] = chosen
     return chosen

@@ -1,8 +1,9 @@
 """Is a new version as good as the one that runs? Judged from the requests that both served at the same time.
 
-Looked at again and again while it runs, so each look may spend a part only of the chance of a false alarm: look k
-spends alpha * 6 / (pi k)^2, which adds up to alpha however many there are (Lan and DeMets 1983, "Discrete sequential
-boundaries for clinical trials", have the idea; the series is the plainest that converges).
+Looked at again and again while it runs, so each look may spend a part only of the chance of a false alarm: looks after
+the k-th doubling of the candidate's requests spend alpha * 6 / (pi k)^2, which adds up to alpha however long it runs
+(Lan and DeMets 1983, "Discrete sequential boundaries for clinical trials", have the idea; the series is the plainest
+that converges; looks between two doublings see nearly the same requests). benchmarks/releases.py says what comes of it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ class Limits:
     failures_more: float = 0.005
     alpha: float = 0.01
     samples: int = 40
+
+
+DEFAULT = Limits()
 
 
 @dataclass(frozen=True)
@@ -125,9 +129,10 @@ def served_by(traces: TraceSet, service: str, version: str, since_ns: int = 0) -
     )
 
 
-def judge(baseline: Served, candidate: Served, limits: Limits = Limits(), look: int = 1) -> Verdict:
-    """Compare; `look` says how many looks this makes."""
-    alpha = limits.alpha * 6 / (math.pi * look) ** 2
+def judge(baseline: Served, candidate: Served, limits: Limits = DEFAULT) -> Verdict:
+    """Compare what both served so far."""
+    doubling = max(1, math.ceil(math.log2(max(candidate.size, 1) / _FEWEST_OF_ROUTE)) + 1)
+    alpha = limits.alpha * 6 / (math.pi * doubling) ** 2
     one, two = _side(baseline), _side(candidate)
     routes = tuple(_routes(baseline, candidate))
     reasons = [
@@ -139,6 +144,10 @@ def judge(baseline: Served, candidate: Served, limits: Limits = Limits(), look: 
         return Verdict("roll back", tuple(reasons), one, two, routes)
     if candidate.size < limits.samples:
         text = f"{candidate.size} requests of the candidate, {limits.samples} are needed to say anything"
+        return Verdict("hold", (text,), one, two, routes)
+    share, before = two.failure_share or 0.0, one.failure_share or 0.0
+    if share > limits.failures and share > before:
+        text = f"{percent_text(share)} fail, more than {percent_text(limits.failures)}, but it may be chance"
         return Verdict("hold", (text,), one, two, routes)
     return Verdict("promote", ("nothing speaks against it",), one, two, routes)
 
@@ -169,7 +178,7 @@ def _quantile_bounds(ordered: I64, share: float, z: float) -> tuple[int, int]:
 def _failure_reasons(baseline: Served, candidate: Served, limits: Limits, alpha: float) -> list[str]:
     bad, total = int(candidate.failed.sum()), candidate.size
     bad_before, total_before = int(baseline.failed.sum()), baseline.size
-    if total == 0:
+    if total < _FEWEST_OF_ROUTE:
         return []
     z = _z(alpha)
     low = _wilson_low(bad, total, z)
@@ -177,7 +186,8 @@ def _failure_reasons(baseline: Served, candidate: Served, limits: Limits, alpha:
     reasons = []
     before_share = bad_before / total_before if total_before else 0.0
     surely_more = fisher_p((bad_before, total_before), (bad, total)) < alpha if total_before else True
-    if low > limits.failures and (before_share <= limits.failures or surely_more):
+    good_before = wilson(bad_before, total_before)[1] <= limits.failures
+    if low > limits.failures and (good_before or surely_more):
         reasons.append(
             f"{percent_text(bad / total)} of {total} requests fail, surely more than {percent_text(limits.failures)} "
             f"(baseline {percent_text(before_share)} of {total_before})"

@@ -115,7 +115,7 @@ class Run:
         sides = [
             served_by(traces, self.service, version, release.started_ns) for version in (self.baseline, self.candidate)
         ]
-        verdict = judge(sides[0], sides[1], self.limits, len(release.looks) + 1)
+        verdict = judge(sides[0], sides[1], self.limits)
         release.verdict, release.reasons = asdict(verdict), verdict.reasons
         release.looks.append(
             {
