@@ -33,10 +33,10 @@ from tracelab.adjusters import assemble
 from tracelab.analysis.cohorts import Cohort, cohort
 from tracelab.analysis.diagnosis import diagnose
 from tracelab.analysis.summaries import first_roots
-from tracelab.lab.control import control_of
 from tracelab.lab.scenarios import Truth, scenarios, start_scenario, stop_scenarios
 from tracelab.lake import Lake
 from tracelab.schema import ANALYSIS_COLUMNS, STATUS_ERROR
+from tracelab.shop_control import control_of
 from tracelab.window import Window
 
 S = 10**9

@@ -90,9 +90,6 @@ if TYPE_CHECKING:
     from tracelab.errors import UsageError as UsageError
     from tracelab.lab.checks import is_right as is_right
     from tracelab.lab.checks import truths as truths
-    from tracelab.lab.control import Control as Control
-    from tracelab.lab.control import Running as Running
-    from tracelab.lab.control import control_of as control_of
     from tracelab.lab.lessons import Lesson as Lesson
     from tracelab.lab.lessons import LessonStep as LessonStep
     from tracelab.lab.lessons import lessons as lessons
@@ -125,6 +122,9 @@ if TYPE_CHECKING:
     from tracelab.reporters.shapes import span_details as span_details
     from tracelab.reporters.shapes import topology_shape as topology_shape
     from tracelab.schema import ANALYSIS_COLUMNS as ANALYSIS_COLUMNS
+    from tracelab.shop_control import Control as Control
+    from tracelab.shop_control import Running as Running
+    from tracelab.shop_control import control_of as control_of
     from tracelab.times import count_text as count_text
     from tracelab.times import duration_text as duration_text
     from tracelab.times import parse_duration_ns as parse_duration_ns
@@ -143,7 +143,7 @@ _WHERE = {
         "KINDS",
         "diagnose",
     ),
-    "tracelab.lab.control": (
+    "tracelab.shop_control": (
         "Control",
         "Running",
         "control_of",

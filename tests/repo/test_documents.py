@@ -112,8 +112,8 @@ def test_compose_has_the_same_shop() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     services = compose["services"]
     for process in PROCESSES:
-        environment = services[process.name]["environment"]
-        assert services[process.name]["command"] == ["python", "-m", "demo_services", process.name]
+        environment = services[process.id]["environment"]
+        assert services[process.id]["command"] == ["python", "-m", "demo_services", process.name]
         assert f"service.version={process.version}," in environment["OTEL_RESOURCE_ATTRIBUTES"]
         for other in process.calls:
             assert any(key.startswith(other.upper().replace("-", "_")) for key in environment), (process.name, other)

@@ -146,7 +146,7 @@ def judge(baseline: Served, candidate: Served, limits: Limits = DEFAULT) -> Verd
         text = f"{candidate.size} requests of the candidate, {limits.samples} are needed to say anything"
         return Verdict("hold", (text,), one, two, routes)
     share, before = two.failure_share or 0.0, one.failure_share or 0.0
-    if share > limits.failures and share > before:
+    if share > limits.failures >= before:
         text = f"{percent_text(share)} fail, more than {percent_text(limits.failures)}, but it may be chance"
         return Verdict("hold", (text,), one, two, routes)
     return Verdict("promote", ("nothing speaks against it",), one, two, routes)

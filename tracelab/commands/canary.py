@@ -13,8 +13,8 @@ from tracelab.errors import CheckError, UsageError
 from tracelab.times import parse_duration_ns, time_text
 
 if TYPE_CHECKING:
-    from tracelab.lab.control import Control
     from tracelab.release.split import Splitter
+    from tracelab.shop_control import Control
 
 
 @click.group("canary")
@@ -81,10 +81,10 @@ def run(
     """
     from tracelab.analysis.release import Limits
     from tracelab.commands.supervise import stopping_on_signals
-    from tracelab.lab.control import control_of
     from tracelab.lake import Lake, default_lake_path
     from tracelab.release.plan import read_plan
     from tracelab.release.run import Run
+    from tracelab.shop_control import control_of
 
     lake = Lake.open(lake_path or default_lake_path())
     steps = read_plan(plan, parse_duration_ns(bake) / 1e9)

@@ -29,7 +29,7 @@ from tracelab.commands.supervise import (
     wait_until,
 )
 from tracelab.errors import CheckError, UsageError
-from tracelab.lab.control import control_of
+from tracelab.shop_control import control_of
 
 SUMMARY_EVERY_S = 3.0
 QUIET_EVERY_S = 5.0

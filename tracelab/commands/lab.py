@@ -12,7 +12,7 @@ from tracelab.commands.options import json_option, lake_option, print_json
 from tracelab.times import duration_text, parse_duration_ns, time_text
 
 if TYPE_CHECKING:
-    from tracelab.lab.control import Control, Running
+    from tracelab.shop_control import Control, Running
 
 _language_option = click.option("--language", default="en", show_default=True, help="Of the texts: en, ru.")
 
@@ -31,8 +31,8 @@ def command() -> None:
 
 
 def _open(lake_path: Path | None) -> tuple[Path, Control]:
-    from tracelab.lab.control import control_of
     from tracelab.lake import Lake, default_lake_path
+    from tracelab.shop_control import control_of
 
     lake = Lake.open(lake_path or default_lake_path()).path
     return lake, control_of(lake)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracelab.commands.supervise import Child, Children, answers_http, answers_tcp, wait_until
-from tracelab.lab.control import Control
+from tracelab.shop_control import Control
 
 if TYPE_CHECKING:
     from demo_services.processes import Process

@@ -11,10 +11,10 @@ import numpy as np
 from tracelab.analysis.critical_path import CriticalPaths
 from tracelab.analysis.diagnosis import KINDS
 from tracelab.analysis.service_graph import Edge, ServiceGraph
-from tracelab.lab.control import Control
 from tracelab.lab.lessons import LessonStep
 from tracelab.lab.scenarios import Truth, scenarios
 from tracelab.release.run import releases
+from tracelab.shop_control import Control
 
 _FEWEST = 10
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tracelab.errors import UsageError
-from tracelab.lab.control import Control, Running
 from tracelab.lab.texts import translated
 from tracelab.lake.annotations import annotate
+from tracelab.shop_control import Control, Running
 
 LASTS_S = 600.0
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import yaml
 
 from tracelab.errors import TracelabError
-from tracelab.lab.control import Control
+from tracelab.shop_control import Control
 
 
 class Splitter(Protocol):
