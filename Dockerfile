@@ -14,7 +14,7 @@ RUN /opt/tracelab/bin/python -m tracelab.kernels.warm && chmod -R a+rwX /opt/num
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/tracelab /opt/tracelab
 COPY --from=build /opt/numba /opt/numba
-RUN useradd --create-home --uid 10001 tracelab && mkdir -p /lake /data && chown tracelab /lake /data
+RUN useradd --create-home --uid 10001 tracelab && mkdir -p /lake /data /lab && chown tracelab /lake /data /lab
 USER tracelab
 WORKDIR /data
 ENV PATH=/opt/tracelab/bin:$PATH \

@@ -180,3 +180,56 @@ def reveal(lake_path: Path | None, hint: int | None, language: str) -> None:
         click.echo(f"  {scenario.cause}")
     if not running:
         click.echo("no fault is on")
+
+
+@command.command("drill")
+@click.argument("kind", type=click.Choice(["latency", "kill"]))
+@lake_option
+@click.option(
+    "--service", "services", multiple=True, required=True, help="Blast radius: what may be struck. Repeatable."
+)
+@click.option("--for", "lasts", default="1m", show_default=True, help="How long.")
+@click.option("--success", type=click.FloatRange(0, 100), default=99.0, show_default=True, help="Per cent that must.")
+@click.option("--p99", default="500ms", show_default=True, help="What the p99 of requests that enter may be.")
+@click.option("--latency", type=float, default=200.0, show_default=True, help="Milliseconds that `latency` adds.")
+@click.option("--seed", type=int, default=1, show_default=True, help="What is struck when.")
+@json_option
+def drill(
+    kind: str,
+    lake_path: Path | None,
+    services: tuple[str, ...],
+    lasts: str,
+    success: float,
+    p99: str,
+    latency: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Trouble at random in a blast radius while a steady state must hold; stops by itself when it does not.
+
+    Exits 1 if the steady state was broken, or did not hold to begin with.
+
+    \b
+    tracelab lab drill latency --service auth --service product-api --success 90
+    tracelab lab drill kill --service payment --for 2m --success 90 --p99 1s
+    """
+    from dataclasses import asdict
+
+    from tracelab.errors import CheckError
+    from tracelab.lab.drill import Drill, Steady, state_text
+    from tracelab.lake import Lake
+
+    lake, control = _open(lake_path)
+    steady = Steady(success / 100, parse_duration_ns(p99))
+    tell = (lambda text: click.echo(text, err=True)) if as_json else click.echo
+    going = Drill(Lake.open(lake), control, kind, services, steady, parse_duration_ns(lasts) / 1e9, seed, latency, tell)
+    report = going.run()
+    if as_json:
+        print_json(asdict(report))
+    click.echo(
+        f"{kind} in {', '.join(services)} for {duration_text(report.seconds * 1e9)}, {len(report.strikes)} strikes: "
+        f"the steady state {report.outcome if report.outcome == 'held' else 'was broken'}",
+        err=as_json,
+    )
+    if report.outcome != "held":
+        raise CheckError(f"not steady under {kind}: {state_text(report.during)}")
