@@ -18,10 +18,12 @@ from tracelab.analysis.attributes import AttributeLift
 from tracelab.analysis.comparison import Figure
 from tracelab.analysis.completion import CompletionPaths
 from tracelab.analysis.critical_path import critical_paths
+from tracelab.analysis.diagnosis import KINDS, Evidence
 from tracelab.analysis.fanout import CallsPerTrace
 from tracelab.analysis.findings import Example, Finding, Findings
 from tracelab.analysis.missing_edge import Cause, EdgeExplanation, SpanRef
 from tracelab.analysis.profile import EdgeShare, OperationShare, PathProfile
+from tracelab.analysis.release import RouteFigures, Side, Verdict
 from tracelab.analysis.service_graph import service_graph
 from tracelab.analysis.skew import ClockSkew
 from tracelab.analysis.slow import GapPart, SlowExplanation
@@ -29,6 +31,8 @@ from tracelab.analysis.structure import Impact, Spread, Structure
 from tracelab.analysis.summaries import trace_summaries
 from tracelab.analysis.suspects import Suspect
 from tracelab.analysis.what_if import Durations, WhatIf
+from tracelab.lab.drill import Report, State
+from tracelab.release.run import Release
 from tracelab.reporters.shapes import critical_path_shape, topology_shape, trace_shape, traces_shape
 from tracelab.window import Window
 
@@ -82,7 +86,7 @@ def test_every_json_key_is_described() -> None:
 ANSWERS = (
     CallsPerTrace, Cause, ClockSkew, CompletionPaths, Durations, EdgeExplanation, Example, Figure, Finding,
     Findings, GapPart, Impact, EdgeShare, OperationShare, PathProfile, SlowExplanation, AttributeLift,
-    SpanRef, Spread, Structure, Suspect, WhatIf,
+    SpanRef, Spread, Structure, Suspect, WhatIf, Evidence, Verdict, Side, RouteFigures, Release, Report, State,
 )  # fmt: skip
 
 
@@ -98,6 +102,11 @@ def test_every_kind_of_finding_and_cause_is_described() -> None:
     assert [kind for kind in ADVICE if f"`{kind}`" not in (pages / "findings.md").read_text()] == []
     causes = set(re.findall(r'"([a-z]+_[a-z_]+)"', (ROOT / "tracelab" / "analysis" / "missing_edge.py").read_text()))
     assert [cause for cause in causes if f"`{cause}`" not in (pages / "explain-edge.md").read_text()] == []
+
+
+def test_every_kind_of_cause_is_described() -> None:
+    text = (ROOT / "docs" / "how-it-works" / "diagnosis.md").read_text()
+    assert [kind for kind in KINDS if f"`{kind}`" not in text] == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import click
 
 from tracelab.commands.main import command
 from tracelab.diagnostics import DIAGNOSTICS
+from tracelab.lab.lessons import lessons
+from tracelab.lab.scenarios import scenarios
 from tracelab.schema import COLUMNS
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -64,7 +66,40 @@ def diagnostics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"commands.md": commands_page, "span-table.md": span_table_page, "diagnostics.md": diagnostics_page}
+def scenarios_page() -> str:
+    """The lab's faults; their causes are told, so this page is for trainers."""
+    parts = [
+        "# Scenarios\n\nMade from `tracelab/lab/scenarios.toml` by `make docs`. Who wants to look for the cause should not",
+        "read on: every cause is told here.\n",
+    ]
+    for one in scenarios().values():
+        parts.append(f"## {one.name}: {one.title}\n\n{one.symptom}\n")
+        parts += [f"- {hint}" for hint in one.hints]
+        parts.append(f"\nThe cause: {one.cause}\n")
+    return "\n".join(parts)
+
+
+def lessons_page(language: str) -> str:
+    """The lessons in a language, as the dashboard has them."""
+    parts = [f"# {_LESSONS[language]}\n\nMade from `tracelab/lab/lessons.toml` by `make docs`.\n"]
+    for lesson in lessons(language).values():
+        parts.append(f"## {lesson.title} ({lesson.minutes} min)\n\n{lesson.goal}\n")
+        for number, step in enumerate(lesson.steps, 1):
+            parts.append(f"{number}. {step.text}")
+            parts += [f"   - {option}" for option in step.options]
+        parts.append(f"\n{lesson.reveal}\n")
+    return "\n".join(parts)
+
+
+_LESSONS = {"en": "Lessons", "ru": "Уроки"}
+PAGES = {
+    "commands.md": commands_page,
+    "span-table.md": span_table_page,
+    "diagnostics.md": diagnostics_page,
+    "scenarios.md": scenarios_page,
+    "lessons-en.md": lambda: lessons_page("en"),
+    "lessons-ru.md": lambda: lessons_page("ru"),
+}
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
