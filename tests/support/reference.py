@@ -69,7 +69,7 @@ def diagnostics_page() -> str:
 def scenarios_page() -> str:
     """The lab's faults; their causes are told, so this page is for trainers."""
     parts = [
-        "# Scenarios\n\nMade from `tracelab/lab/scenarios.toml` by `make docs`. Who wants to look for the cause should not",
+        "# Scenarios\n\nMade from `tracelab/lab/scenarios.toml` by `make docs`. Who wants to find out should not",
         "read on: every cause is told here.\n",
     ]
     for one in scenarios().values():

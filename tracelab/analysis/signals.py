@@ -307,13 +307,14 @@ class Sides:
 
 
 def _in_common(means: list[tuple[float, float]], family: str) -> float:
-    """By how much even the least affected quarter of the operations has become slower."""
-    if family != "own":
+    """By how much even the least affected quarter has become slower; or quicker, where three quarters have."""
+    if family not in ("own", "gap"):
         return 1.0
     ratios = [after / before for before, after in means if before > 0]
     if len(ratios) < _FEWEST_OPERATIONS:
         return 1.0
-    return float(np.clip(np.quantile(ratios, 0.25), 1.0, _MOST_IN_COMMON))
+    low, high = np.quantile(ratios, (0.25, 0.75))
+    return float(np.clip(min(high, 1.0) if low < 1.0 else low, 1 / _MOST_IN_COMMON, _MOST_IN_COMMON))
 
 
 def _mean_per_trace(trace: NDArray[np.int32], value: F64) -> F64:
