@@ -20,7 +20,6 @@ class Process:
         calls: the services whose addresses it gets
         protocol: how it exports its spans
         through: the relay that all callers of this service go through
-        host: the machine that it runs on, where it says that it is not this one
         faults: what it was built with
     """
 
@@ -32,7 +31,6 @@ class Process:
     semconv: str = "http,database"
     instance: str = ""
     through: str = ""
-    host: str = ""
     faults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -40,7 +38,7 @@ class Process:
         return self.instance or self.name
 
 
-_PAYMENT = Process("payment", "0.9.7", semconv="", host="payments-host")  # still speaks the old attribute names
+_PAYMENT = Process("payment", "0.9.7", semconv="")  # still speaks the old attribute names
 
 PROCESSES = (
     Process("inventory", "3.0.1", serves="grpc", protocol="grpc"),
@@ -94,9 +92,6 @@ def environment(
         "service.instance.id": process.id,
         "deployment.environment.name": "demo",
     }
-    if process.host:
-        attributes["host.name"] = process.host
-    detectors = "otel" if process.host else "otel,host"  # host.name: whose clock a span has
     return {
         "HOST": "127.0.0.1",
         "PORT": str(ports[process.id]),
@@ -109,7 +104,7 @@ def environment(
         "OTEL_EXPORTER_OTLP_PROTOCOL": process.protocol,
         "OTEL_EXPORTER_OTLP_ENDPOINT": grpc_endpoint if process.protocol == "grpc" else http_endpoint,
         "OTEL_EXPORTER_OTLP_INSECURE": "true",
-        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": detectors,
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "otel,host",  # host.name: whose clock a span has
         "OTEL_BSP_SCHEDULE_DELAY": "500",
         "OTEL_SEMCONV_STABILITY_OPT_IN": process.semconv,
         "PYTHONUNBUFFERED": "1",

@@ -14,6 +14,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
@@ -51,15 +52,40 @@ class _Forgetful(TextMapPropagator):
         return self._propagator.fields
 
 
+class _Provider(TracerProvider):
+    """Knows its tracers: when the process has been moved to another host, what they make says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: list[sdk.Tracer] = []
+        self._here = self.resource
+        self._host: str | None = None
+
+    def get_tracer(self, *arguments: Any, **options: Any) -> trace.Tracer:
+        made = super().get_tracer(*arguments, **options)
+        if isinstance(made, sdk.Tracer):
+            self._made.append(made)
+        return made
+
+    def on_host(self, name: str | None) -> None:
+        """It runs on this host now; None: where it began."""
+        if name != self._host:
+            self._host = name
+            resource = self._here if name is None else self._here.merge(Resource({"host.name": name, "host.id": name}))
+            for made in self._made:
+                made.resource = resource
+
+
 class _Choosy(Sampler):
     """Samples as configured; when it is set wrong, it decides for itself what its callers had decided already."""
 
-    def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
+    def __init__(self, provider: _Provider) -> None:
+        self._provider, self._sampler = provider, provider.sampler
 
     def should_sample(
         self, parent_context: Context | None, trace_id: int, name: str, *rest: Any, **options: Any
     ) -> SamplingResult:
+        self._provider.on_host(control.fault("host"))
         share = control.fault("sample_share")
         parent = trace.get_current_span(parent_context).get_span_context()
         if share is not None and (parent.is_remote or not parent.is_valid) and random.random() >= share:
@@ -78,8 +104,8 @@ def _time_ns() -> int:
 def start() -> TracerProvider:
     """Send spans where OTEL_EXPORTER_OTLP_ENDPOINT says; call `shutdown` on the provider before the process ends."""
     control.start()
-    provider = TracerProvider()
-    provider.sampler = _Choosy(provider.sampler)
+    provider = _Provider()
+    provider.sampler = _Choosy(provider)
     provider.add_span_processor(BatchSpanProcessor(_exporter()))
     sdk.time_ns = _time_ns  # type: ignore[attr-defined]  # the clock that every span is timed by
     propagate.set_global_textmap(_Forgetful(propagate.get_global_textmap()))

@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from tracelab.lab.scenarios import start_scenario as start_scenario
     from tracelab.lab.scenarios import stop_scenarios as stop_scenarios
     from tracelab.lab.texts import languages as languages
+    from tracelab.lab.texts import words as words
     from tracelab.lake import Lake as Lake
     from tracelab.lake import compact as compact
     from tracelab.lake import default_lake_path as default_lake_path
@@ -136,7 +137,7 @@ if TYPE_CHECKING:
     from tracelab.window import Window as Window
 
 _WHERE = {
-    "tracelab.lab.texts": ("languages",),
+    "tracelab.lab.texts": ("languages", "words"),
     "tracelab.analysis.diagnosis": (
         "Diagnosis",
         "Cause",

@@ -154,7 +154,9 @@ def _hint_buttons(running: list[tracelab.Running], known: dict[str, tracelab.Sce
 
 
 def _diagnosis() -> None:
-    lasts = st.segmented_control("look at the last", ("30s", "1m", "2m", "5m"), default="1m", key="diagnose_since")
+    lasts = st.segmented_control(
+        "look at the last", ("30s", "1m", "2m", "5m"), default="1m", key="diagnose_since", bind="query-params"
+    )
     if st.button("Diagnose", width="stretch", help="From the traces alone: compares now with the time before"):
         with st.spinner("comparing now with before …"):
             st.session_state["diagnosis"] = store().diagnosis(lasts or "1m")

@@ -12,20 +12,15 @@ from dashboards.views.common import chosen_in_address
 from tracelab import TracelabError
 
 _SINCE = "5m"
-_PAGES = {
-    "": "topology",
-    "traces": "traces",
-    "path": "critical paths",
-    "compare": "compare",
-    "quality": "data quality",
-    "releases": "releases",
-}
 
 
 def lesson_view(control: tracelab.Control, language: str) -> None:
-    known = tracelab.lessons(language)
+    known, words = tracelab.lessons(language), tracelab.words(language)
     name = chosen_in_address(
-        "lesson", list(known), "lesson", lambda name: f"{known[name].title}  ({known[name].minutes} min)"
+        words["lesson"],
+        list(known),
+        "lesson",
+        lambda name: f"{known[name].title}  ({known[name].minutes} {words['minutes']})",
     )
     lesson = known[name]
     marks: dict[int, bool] = st.session_state.setdefault(f"marks {lesson.name}", {})
@@ -33,24 +28,30 @@ def lesson_view(control: tracelab.Control, language: str) -> None:
     right = sum(marks.get(at, False) for at in asked)
     components.panel(
         f"goal_{lesson.name}",
-        [{"type": "title", "text": lesson.title, "sub": f"{lesson.goal}  {right} of {len(asked)} answered"}],
+        [
+            {
+                "type": "title",
+                "text": lesson.title,
+                "sub": f"{lesson.goal}  {words['answered'].format(right=right, total=len(asked))}",
+            }
+        ],
     )
     if lesson.scenario is not None:
-        _fault_of(control, lesson)
-    for at, step in enumerate(lesson.steps):
-        _step(control, lesson, at, step, marks)
-    with st.expander("What it was about"):
+        _fault_of(control, lesson, words)
+    for at in range(len(lesson.steps)):
+        _step(control, lesson, at, marks, words)
+    with st.expander(words["about"]):
         st.write(lesson.reveal)
         for truth in tracelab.truths(control) if lesson.scenario else ():
-            st.write(f"The cause lies in {', '.join(truth.services)}.")
+            st.write(words["cause"].format(services=", ".join(truth.services)))
 
 
-def _fault_of(control: tracelab.Control, lesson: tracelab.Lesson) -> None:
+def _fault_of(control: tracelab.Control, lesson: tracelab.Lesson, words: dict[str, str]) -> None:
     running = control.running()
     if running:
-        st.caption("The fault of this lesson is on." if len(running) == 1 else "Several faults are on.")
+        st.caption(words["on"])
         return
-    if st.button("Switch the fault of this lesson on", type="primary"):
+    if st.button(words["switch_on"], type="primary"):
         try:
             scenario = tracelab.scenario_named(lesson.scenario or "", len(st.session_state) + id(lesson) % 97)
             tracelab.start_scenario(
@@ -62,21 +63,23 @@ def _fault_of(control: tracelab.Control, lesson: tracelab.Lesson) -> None:
 
 
 def _step(
-    control: tracelab.Control, lesson: tracelab.Lesson, at: int, step: tracelab.LessonStep, marks: dict[int, bool]
+    control: tracelab.Control, lesson: tracelab.Lesson, at: int, marks: dict[int, bool], words: dict[str, str]
 ) -> None:
+    step = lesson.steps[at]
     with st.container(border=True):
         text, link = st.columns([5, 1], vertical_alignment="center")
         mark = "" if at not in marks else "✓ " if marks[at] else "✗ "
         text.markdown(f"{mark}**{at + 1}.** {step.text}")
         if step.page is not None:
-            link.link_button(f"{_PAGES[step.page]} ↗", address(step.page, since=_SINCE), width="stretch")
+            link.link_button(f"{words[step.page or 'topology']} ↗", address(step.page, since=_SINCE), width="stretch")
         if step.ask:
-            _ask(control, lesson, at, step, marks)
+            _ask(control, lesson, at, marks, words)
 
 
 def _ask(
-    control: tracelab.Control, lesson: tracelab.Lesson, at: int, step: tracelab.LessonStep, marks: dict[int, bool]
+    control: tracelab.Control, lesson: tracelab.Lesson, at: int, marks: dict[int, bool], words: dict[str, str]
 ) -> None:
+    step = lesson.steps[at]
     view = store().view(_SINCE)
     key = f"answer {lesson.name} {at}"
     field, button = st.columns([5, 1], vertical_alignment="bottom")
@@ -91,6 +94,7 @@ def _ask(
             "answer",
             options,
             index=None,
+            placeholder=words["choose"],
             key=key,
             label_visibility="collapsed",
             format_func=lambda name: kinds.get(name, name),
@@ -99,6 +103,6 @@ def _ask(
         given = field.text_input("address of the page", key=key, label_visibility="collapsed") or None
     else:
         given = "done"
-    if button.button("check", key=f"check {key}", width="stretch") and given is not None:
+    if button.button(words["check"], key=f"check {key}", width="stretch") and given is not None:
         marks[at] = tracelab.is_right(step, given, view.graph, view.details.paths, control, store().lake.path)
         st.rerun()

@@ -10,11 +10,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from tests.support.system import TRACELAB, run_json
+from tests.support.system import TRACELAB, run, run_json
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
 LOAD_S = 60
+FAULT_S = 30
 
 
 def main() -> None:
@@ -53,10 +55,39 @@ def main() -> None:
         dark.wait_for_selector('.panel h2:text-is("gateway → orders")')
         time.sleep(2)
         dark.screenshot(path=FOLDER / "topology-dark.png")
+        _lab(page, address, lake)
         browser.close()
         demo.send_signal(signal.SIGINT)
         demo.communicate(timeout=60)
     print(json.dumps([path.name for path in sorted(FOLDER.iterdir())]))  # noqa: T201
+
+
+def _lab(page: Any, address: str, lake: Path) -> None:
+    """A fault with its diagnosis and its mark on the strip of time; a bad release; a lesson."""
+    run("lab", "start", "bad-replica", "--lake", lake)
+    time.sleep(FAULT_S)
+    page.goto(f"{address}/lab?fault=bad-replica&diagnose_since=30s")
+    page.get_by_role("button", name="Diagnose").click()
+    page.wait_for_selector('.panel h2:text-is("Most likely causes")')
+    page.get_by_role("button", name="A hint").click()
+    time.sleep(2)
+    page.screenshot(path=FOLDER / "lab.png")
+    page.goto(f"{address}/?since=5m")
+    page.wait_for_selector(".strip .mark")
+    time.sleep(2)
+    page.screenshot(path=FOLDER / "marks.png", clip={"x": 0, "y": 0, "width": 1440, "height": 300})
+    run("lab", "stop", "--lake", lake)
+    run(
+        "canary", "run", "--lake", lake, "--service", "product-api", "--candidate", "1.9.1", "--plan", "50", check=False
+    )
+    page.goto(f"{address}/releases")
+    page.wait_for_selector(".panel table")
+    time.sleep(2)
+    page.screenshot(path=FOLDER / "releases.png")
+    page.goto(f"{address}/lab?part_of_lab=lessons&lesson=critical-path&language=ru")
+    page.wait_for_selector(".panel h2")
+    time.sleep(3)
+    page.screenshot(path=FOLDER / "lesson-ru.png")
 
 
 if __name__ == "__main__":

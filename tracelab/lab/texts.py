@@ -18,6 +18,14 @@ def languages() -> list[str]:
 
 
 @cache
+def words(language: str) -> dict[str, str]:
+    """What the lesson page says: words, and the names of the pages it leads to."""
+    english = tomllib.loads((_FOLDER / "ui.toml").read_text())
+    other = translated("ui", language)
+    return {key: text for part in english for key, text in {**english[part], **other.get(part, {})}.items()}
+
+
+@cache
 def translated(name: str, language: str) -> dict[str, Any]:
     """A file of texts in a language; empty for English, whose texts stand in the file itself."""
     if language == "en":
