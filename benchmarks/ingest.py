@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import grpc
@@ -179,7 +180,9 @@ def start_tracelab(lake: Path, workers: int, *options: str) -> tuple[subprocess.
 def start_rotel(port: int) -> subprocess.Popen[bytes] | None:
     """A receiver that decodes and throws away, to compare with; None where it is not installed."""
     beside = Path(sys.executable).with_name("rotel-agent")
-    path = shutil.which("rotel-agent") or (str(beside) if beside.exists() else None)
+    package = find_spec("rotel")
+    inside = [Path(folder) / "rotel-agent" for folder in (package.submodule_search_locations or [])] if package else []
+    path = shutil.which("rotel-agent") or next((str(file) for file in [beside, *inside] if file.exists()), None)
     if path is None:
         return None
     words = ["start", "--exporter", "blackhole", "--otlp-grpc-endpoint", f"127.0.0.1:{port}",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.builders import span, span_table
 from tracelab.adjusters import assemble
 from tracelab.analysis.cohorts import cohort
-from tracelab.analysis.diagnosis import Cause, Diagnosis, diagnose
+from tracelab.analysis.diagnosis import Cause, Diagnosis, diagnose, diagnose_everything
 from tracelab.window import Window
 
 MS = 10**6
@@ -104,6 +104,13 @@ def test_the_order_of_spans_changes_nothing(chance: Any) -> None:
     mixed = [*spans, *chance.sample(spans, 20)]
     chance.shuffle(mixed)
     assert found(mixed) == found(spans)
+
+
+def test_where_it_began_is_found_if_nobody_says() -> None:
+    causes = diagnose_everything(assemble(span_table(shop(slow_ms=15)))).causes
+    assert causes[0].service_name == "back"
+    assert abs(causes[0].since_ns - NOW_NS) <= 5 * EVERY
+    assert diagnose_everything(assemble(span_table(shop()))).causes == ()
 
 
 def test_nothing_to_compare_is_nothing_to_say() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracelab.analysis.attributes import attribute_lifts
-from tracelab.analysis.cohorts import Cohort
+from tracelab.analysis.cohorts import Cohort, cohort
 from tracelab.analysis.signals import Sides, Signal
 from tracelab.analysis.summaries import first_roots
 from tracelab.traceset import TraceSet
@@ -142,6 +142,21 @@ def diagnose(base: Cohort, now: Cohort) -> Diagnosis:
     causes = [_cause(name, mine, sides) for name, mine in _by_service(parts).items()]
     ordered = sorted(causes, key=lambda cause: (-cause.score, cause.service_name))
     return Diagnosis(tuple(ordered), base.size, now.size, len(signals), base.window, now.window)
+
+
+_SPLITS = (0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def diagnose_everything(traces: TraceSet) -> Diagnosis:
+    """Of traces of which nobody said when it began: of a few ways to cut them in two, the one that explains most."""
+    starts = np.sort(traces.trace_start_ns)
+    if starts.size == 0:
+        return diagnose(cohort(traces), cohort(traces))
+    found = []
+    for share in _SPLITS:
+        at = int(starts[int(share * (starts.size - 1))])
+        found.append(diagnose(cohort(traces, Window(None, at)), cohort(traces, Window(at, None))))
+    return max(found, key=lambda diagnosis: sum(cause.score for cause in diagnosis.causes))
 
 
 def _is_news(signal: Signal, tests: int, typical_ns: float) -> bool:

@@ -9,9 +9,11 @@ import click
 
 from tracelab.commands.options import Source, print_json, reading_options, window_of
 from tracelab.errors import UsageError
-from tracelab.window import Window
+from tracelab.window import EVERYTHING, Window
 
 _NOW_NS = 120 * 10**9
+_HOUR_NS = 3600 * 10**9
+_LIVE_NS = 600 * 10**9
 _BEFORE = 5  # times as long a window before, to know how it usually is
 
 
@@ -22,27 +24,42 @@ _BEFORE = 5  # times as long a window before, to know how it usually is
 def command(src: Source, as_json: bool, base_since: str | None, base_until: str | None) -> None:
     """What is wrong, where, since when: the most likely causes first, from the traces alone.
 
-    Compares now (--since, the last two minutes by default) with before. Names nothing where nothing stands out.
-    Two files are compared as they are: how it was, how it is. Exits 0 whatever it finds.
+    Compares now (--since, the last two minutes by default) with before. Names nothing where nothing stands out. Two
+    files are compared as they are: how it was, how it is. Of one file, or of a lake into which nothing comes any more,
+    without a window: the last hour, cut in two where that explains most. Exits 0 whatever it finds.
 
     \b
     tracelab diagnose
     tracelab diagnose --since 5m --base-since 1h
     tracelab diagnose before.json now.json
+    tracelab diagnose incident.json
     """
-    from tracelab.analysis.diagnosis import diagnose
+    from tracelab.analysis.diagnosis import diagnose, diagnose_everything
     from tracelab.reporters.diagnosing import diagnosis_report, diagnosis_shape
     from tracelab.reporters.terminal import print_report
 
-    base, now = _cohorts(src, base_since, base_until)
-    for name, found in (("how it usually is", base), ("now", now)):
-        if found.size == 0:
+    unsaid = src.window == EVERYTHING and not (base_since or base_until)
+    if unsaid and len(src.files) < 2 and (newest := _newest_if_old(src)) is not None:
+        diagnosis = diagnose_everything(replace(src, window=Window(newest - _HOUR_NS, None)).load(with_attributes=True))
+    else:
+        diagnosis = diagnose(*_cohorts(src, base_since, base_until))
+    for name, found in (("how it usually is", diagnosis.base_traces), ("now", diagnosis.now_traces)):
+        if not found:
             click.echo(f"tracelab: no traces to tell {name} from: nothing is in that window", err=True)
-    diagnosis = diagnose(base, now)
     if as_json:
         print_json(diagnosis_shape(diagnosis))
     else:
         print_report(diagnosis_report(diagnosis))
+
+
+def _newest_if_old(src: Source) -> int | None:
+    """When the last trace began, of a file or of a lake into which nothing has come for a while; else None."""
+    if src.files:
+        return _HOUR_NS  # all of it
+    from tracelab.lake.info import lake_info
+
+    newest: int | None = lake_info(src.lake())["newest_ns"]
+    return newest if newest is not None and newest < time.time_ns() - _LIVE_NS else None
 
 
 def _cohorts(src: Source, base_since: str | None, base_until: str | None):  # type: ignore[no-untyped-def]
