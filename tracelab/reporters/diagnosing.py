@@ -67,12 +67,12 @@ def diagnosis_report(diagnosis: Diagnosis) -> RenderableType:
         return Group(head, Text("nothing stands out", style="green" if diagnosis.now_traces else ""))
     parts: list[RenderableType] = [head]
     for number, cause in enumerate(diagnosis.causes, 1):
-        parts += [Text(""), Text(f"{number}. {clean(where_text(cause))}", style="bold")]
+        parts += [Text(""), Text(f"{number}. {clean(where_text(cause), 160)}", style="bold")]
         parts.append(Text(f"   {KINDS[cause.kind]}; since {time_text(cause.since_ns)}; score {cause.score:.2f}"))
-        parts += [Text(f"   - {clean(evidence_text(part))}") for part in cause.evidence]
+        parts += [Text(f"   - {clean(evidence_text(part), 200)}") for part in cause.evidence]
         if cause.attributes:
             apart = ", ".join(f"{key}={value}" for key, value in cause.attributes)
-            parts.append(Text(f"   - what sets the affected requests apart: {clean(apart)}"))
+            parts.append(Text(f"   - what sets the affected requests apart: {clean(apart, 160)}"))
         if cause.evidence and cause.evidence[0].traces:
             parts.append(Text(f"   look at: tracelab trace {cause.evidence[0].traces[0]}", style="dim"))
         parts.append(Text(f"   if it is so: {cause.expect}", style="dim"))
