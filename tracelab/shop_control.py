@@ -5,7 +5,6 @@ Whoever writes here may crash: a fault carries the moment at which it ends, and 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tracelab.errors import UsageError
+from tracelab.small_files import read_json, write_json
 
 FRESH_S = 6.0
 
@@ -123,17 +123,10 @@ class Control:
         self._write("deployments.json", {"wanted": left})
 
     def _read(self, name: str) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads((self.folder / name).read_text())
-        except (OSError, ValueError):
-            return {}
-        return found
+        return read_json(self.folder / name)
 
     def _write(self, name: str, value: Any) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{name}.{os.getpid()}"
-        temporary.write_text(json.dumps(value))
-        temporary.replace(self.folder / name)
+        write_json(self.folder / name, value)
 
 
 def control_of(lake: Path) -> Control:

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE = ("schema", "semconv", "errors", "diagnostics", "times", "window", "faults", "stored", "shop_control")
+BASE = (
+    "schema",
+    "semconv",
+    "errors",
+    "diagnostics",
+    "times",
+    "window",
+    "faults",
+    "stored",
+    "small_files",
+    "shop_control",
+)
 LAYERS = ("kernels", "traceset", "codecs", "lake", "adjusters", "analysis", "release", "lab", "reporters", "commands")
 RANK = {**dict.fromkeys(BASE, 0), **{layer: at for at, layer in enumerate(LAYERS, 1)}}
 

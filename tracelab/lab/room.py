@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tracelab.errors import UsageError
 from tracelab.lab.scenarios import Truth, scenarios
+from tracelab.small_files import add_line, read_json, write_json
 
 _ROOM, _ANSWERS = "room.json", "room-answers.jsonl"
 MOST_ANSWERS = 2_000
@@ -50,24 +51,15 @@ class Place:
 def open_room(folder: Path, scenario: str) -> Room:
     """A new room with a new code; an older one's answers go."""
     room = Room(f"{int.from_bytes(os.urandom(3)) % 9000 + 1000}", scenario, time.time_ns())
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / _ANSWERS).unlink(missing_ok=True)
-    _keep(folder, room)
+    write_json(folder / _ROOM, asdict(room))
     return room
-
-
-def _keep(folder: Path, room: Room) -> None:
-    temporary = folder / f".{_ROOM}.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(room)))
-    temporary.replace(folder / _ROOM)
 
 
 def room_of(folder: Path) -> Room | None:
     """The room that is open."""
-    try:
-        return Room(**json.loads((folder / _ROOM).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+    said = read_json(folder / _ROOM)
+    return Room(**said) if said else None
 
 
 def reveal_room(folder: Path) -> Room | None:
@@ -75,7 +67,7 @@ def reveal_room(folder: Path) -> Room | None:
     room = room_of(folder)
     if room is not None and room.revealed_ns is None:
         room = Room(room.code, room.scenario, room.opened_ns, time.time_ns())
-        _keep(folder, room)
+        write_json(folder / _ROOM, asdict(room))
     return room
 
 
@@ -96,11 +88,7 @@ def answer_room(folder: Path, code: str, who: str, service: str, kind: str) -> A
     if len(room_answers(folder)) >= MOST_ANSWERS:
         raise UsageError("this room has taken all the answers that it can")
     given = Answer(who.strip()[:MOST_LETTERS], service[:MOST_LETTERS], kind[:MOST_LETTERS], time.time_ns())
-    file = os.open(folder / _ANSWERS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(file, (json.dumps(asdict(given)) + "\n").encode())
-    finally:
-        os.close(file)
+    add_line(folder / _ANSWERS, asdict(given))
     return given
 
 

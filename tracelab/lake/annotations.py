@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracelab.small_files import add_line
 from tracelab.window import EVERYTHING, Window
 
 _FILE = "annotations.jsonl"
@@ -23,14 +23,9 @@ class Annotation:
 
 
 def annotate(lake: Path, text: str, kind: str = "note", at_ns: int | None = None) -> Annotation:
-    """Add a mark; a line in one write, so that several writers do not mix theirs."""
+    """Add a mark."""
     mark = Annotation(time.time_ns() if at_ns is None else at_ns, kind, text)
-    line = (json.dumps(vars(mark), ensure_ascii=False) + "\n").encode()
-    file = os.open(lake / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(file, line)
-    finally:
-        os.close(file)
+    add_line(lake / _FILE, vars(mark))
     return mark
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from tracelab.lake import Lake
 from tracelab.lake.annotations import annotate
 from tracelab.release.plan import Step
 from tracelab.release.split import Splitter
+from tracelab.small_files import read_json, write_json
 
 LOOK_EVERY_S = 2.0
 _FOLDER = "releases"
@@ -131,11 +131,7 @@ class Run:
         return verdict
 
     def _keep(self, release: Release) -> None:
-        folder = self.lake.path / _FOLDER
-        folder.mkdir(exist_ok=True)
-        temporary = folder / f".{release.id}"
-        temporary.write_text(json.dumps(asdict(release)))
-        temporary.replace(folder / f"{release.id}.json")
+        write_json(self.lake.path / _FOLDER / f"{release.id}.json", asdict(release))
 
 
 def look_text(verdict: Verdict) -> str:
@@ -151,10 +147,5 @@ def look_text(verdict: Verdict) -> str:
 
 def releases(lake: Path) -> list[dict[str, Any]]:
     """All releases that were run over this lake, the latest first."""
-    found = []
-    for path in sorted((lake / _FOLDER).glob("*.json"), reverse=True):
-        try:
-            found.append(json.loads(path.read_text()))
-        except (OSError, ValueError):
-            continue
-    return found
+    found = [read_json(path) for path in sorted((lake / _FOLDER).glob("*.json"), reverse=True)]
+    return [release for release in found if release]
