@@ -7,6 +7,7 @@ calls more often than before answers for what that does to the called.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -55,6 +56,10 @@ _SURE = 1e-5
 _LONGER = 0.25  # of what it was: less is weather
 _COSTS = 0.02  # of a typical trace
 _LEAST_NS = 1e6
+_FAR_OUT = 3.0  # spreads
+_LEAST_SPREAD = 0.08
+_FEWEST_TIMES = 6  # of fewer it cannot be said what they have in common
+_SPREAD_OF = 20
 _FAILS = 0.02
 _MORE = 1.3
 _MISSING = 0.05
@@ -136,7 +141,8 @@ def diagnose(base: Cohort, now: Cohort) -> Diagnosis:
         return Diagnosis((), base.size, now.size, 0, base.window, now.window)
     sides = Sides(base, now)
     signals = sides.signals()
-    news = [signal for signal in signals if _is_news(signal, len(signals), sides.typical_ns)]
+    common = _in_common(signals)
+    news = [signal for signal in signals if _is_news(signal, len(signals), sides.typical_ns, common)]
     parts = [*_parts(news, signals, sides), *_new_edges(sides)]
     parts = _blame_the_caller(parts)
     causes = [_cause(name, mine, sides) for name, mine in _by_service(parts).items()]
@@ -159,7 +165,33 @@ def diagnose_everything(traces: TraceSet) -> Diagnosis:
     return max(found, key=lambda diagnosis: sum(cause.score for cause in diagnosis.causes))
 
 
-def _is_news(signal: Signal, tests: int, typical_ns: float) -> bool:
+@dataclass(frozen=True)
+class _Common:
+    """What all times have in common: the middle of log(after / before), and how far they are spread around it."""
+
+    middle: float = 0.0
+    spread: float = 0.0
+
+    def stands_out(self, signal: Signal) -> bool:
+        """Whether a time grew by more than the others did and than they differ."""
+        return signal.before <= 0 or math.log(signal.after / signal.before) >= self.middle + _FAR_OUT * self.spread
+
+
+def _in_common(signals: Iterable[Signal]) -> _Common:
+    """Of own times and gaps, where there are enough: a busy machine makes all of them longer, not by the same factor.
+
+    Median and median absolute deviation, scaled to a standard deviation (Hampel 1974): the outliers that are looked
+    for do not move them.
+    """
+    times = [signal for signal in signals if signal.family in ("own", "gap") and signal.count >= _SPREAD_OF]
+    growth = np.array([math.log(signal.after / signal.before) for signal in times if signal.before > 0 < signal.after])
+    if growth.size < _FEWEST_TIMES:
+        return _Common()
+    middle = float(np.median(growth))
+    return _Common(middle, max(1.4826 * float(np.median(np.abs(growth - middle))), _LEAST_SPREAD))
+
+
+def _is_news(signal: Signal, tests: int, typical_ns: float, common: _Common) -> bool:
     """Whether it is both sure and large enough to matter."""
     if signal.each <= 0 or signal.p_value * max(tests, 1) > _SURE * 100:
         return False
@@ -167,7 +199,7 @@ def _is_news(signal: Signal, tests: int, typical_ns: float) -> bool:
         case "own" | "gap":
             before = signal.after - signal.each
             costs = signal.total >= _COSTS * typical_ns
-            return costs and signal.each >= max(_LONGER * before, _LEAST_NS)
+            return costs and signal.each >= max(_LONGER * before, _LEAST_NS) and common.stands_out(signal)
         case "delay":
             return signal.each >= max(signal.before, 50 * _LEAST_NS)
         case "errors" | "timeouts" | "unreachable":
