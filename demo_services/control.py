@@ -67,7 +67,6 @@ class _Seen:
         self._at = -1.0
         self.faults: list[dict[str, Any]] = []
         self.split: dict[str, dict[str, float]] = {}
-        self.instances: list[dict[str, Any]] = []
 
     def look(self) -> _Seen:
         if _FOLDER is None or time.monotonic() < self._at + _LOOK_AGAIN_S:
@@ -75,7 +74,6 @@ class _Seen:
         self._at = time.monotonic()
         self.faults = [fault for fault in read_json(_FOLDER / "faults.json").get("faults", []) if _is_ours(fault)]
         self.split = read_json(_FOLDER / "split.json")
-        self.instances = [read_json(path) for path in sorted((_FOLDER / "instances").glob("*.json"))]
         return self
 
 
@@ -106,11 +104,13 @@ def releases_for(user: str) -> dict[str, str]:
 
 
 def addresses_of(service: str, version: str) -> list[str]:
-    """Where this version of a service runs now."""
+    """Where this version of a service runs now: asked only while traffic is split."""
+    if _FOLDER is None:
+        return []
     now = time.time()
     return [
         one["address"]
-        for one in _seen.look().instances
+        for one in map(read_json, sorted((_FOLDER / "instances").glob("*.json")))
         if one.get("service") == service and one.get("version") == version and now < one["at_s"] + FRESH_S
     ]
 

@@ -7,9 +7,8 @@ import random
 from fastapi import HTTPException, Request
 from opentelemetry import trace
 
-from demo_services import control
 from demo_services.telemetry import tracer
-from demo_services.web import Web, work
+from demo_services.web import Web, more_work, work
 
 DECLINED_SHARE = 0.05
 BANK_DOWN_SHARE = 0.04
@@ -22,7 +21,7 @@ class BankUnavailableError(Exception):
 async def _ask_bank(amount: float) -> bool:
     with tracer.start_as_current_span("authorize card", attributes={"payment.amount": amount}):
         await work(18)
-        await work(float(control.fault("bank_ms", 0.0)))
+        await more_work("bank_ms")
         if random.random() < BANK_DOWN_SHARE:
             raise BankUnavailableError("no answer from the bank")
         return random.random() >= DECLINED_SHARE

@@ -15,7 +15,7 @@ from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorClient
 from demo_services import control
 from demo_services.inventory import PRODUCTS, STOCK, InventoryClient
 from demo_services.telemetry import tracer
-from demo_services.web import Web, work
+from demo_services.web import Web, more_work, work
 
 CACHE_S = 1.0
 ATTEMPTS = 2
@@ -65,7 +65,7 @@ def main() -> None:
     async def product(product_id: int) -> dict[str, Any]:
         with tracer.start_as_current_span("validate"):
             await work(1)
-            await work(float(control.fault("slow_product_ms", 0.0)))
+            await more_work("slow_product_ms")
         if control.happens("product_error_share"):
             raise HTTPException(500, "internal error")
         return await find(product_id)

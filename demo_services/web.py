@@ -55,6 +55,13 @@ async def work(typical_ms: float) -> None:
     await asyncio.sleep(typical_ms / 1000 * random.lognormvariate(0, 0.35) + EXTRA_WORK_S + _extra_s())
 
 
+async def more_work(fault: str) -> None:
+    """Work that is done only while a fault is on, which says how many milliseconds."""
+    typical_ms = float(control.fault(fault, 0.0))
+    if typical_ms:
+        await work(typical_ms)
+
+
 def _extra_s() -> float:
     most_ms = float(control.fault("extra_ms", 0.0))
     return random.uniform(0.5, 1.5) * most_ms / 1000 if most_ms else 0.0

@@ -104,10 +104,8 @@ def _live(since: str, controls: Controls) -> None:
     components.strip("strip", strip_data(view, part, tracelab.read_annotations(store().lake.path)))
     within = view if part is None else store().part(view, part)
     graph, groups = _reduced(within.graph, controls)
-    if controls.picture == "matrix":
-        placed = lay_out([node.id for node in graph.nodes], _calls(graph))
-    else:
-        placed = _placed(graph, f"{controls.focus} {controls.hops} {st.query_params.get('open', '')}")
+    shown = f"{controls.picture} {controls.focus} {controls.hops} {st.query_params.get('open', '')}"
+    placed = _placed(graph, shown)
     picture, side = st.columns([3.1, 1])
     with picture:
         draw = components.matrix if controls.picture == "matrix" else components.topology

@@ -31,7 +31,7 @@ def broken_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     settings = [word for setting in broken for word in ("--set", setting)]
     ports = ["--grpc-port", 24517, "--http-port", 24518, "--gateway-port", 28280]
-    run("demo", "--lake", lake, "--duration", 8, "--rate", 12, "--seed", 3, "--no-dashboard", *settings, *ports)
+    run("demo", "--lake", lake, "--duration", 12, "--rate", 12, "--seed", 3, "--no-dashboard", *settings, *ports)
     return lake
 
 
