@@ -40,7 +40,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         demo = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     try:
         until(lambda: len(control_of(lake).instances()) >= 10, 90)
+        quiet = time.time_ns()
         time.sleep(QUIET_S)
+        (lake.parent / "quiet").write_text(f"{quiet} {time.time_ns()}")
         yield lake
     finally:
         demo.terminate()
@@ -50,14 +52,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def diagnosed(lake: Path, name: str) -> list[dict]:  # type: ignore[type-arg]
     """Switch a fault on, wait, and ask for the causes."""
     assert "is on" in run("lab", "start", name, "--lake", lake).stdout
-    began = time.time()
-    try:
-        time.sleep(FAULT_S)
-    finally:
-        since, base = f"{time.time() - began:.0f}s", f"{time.time() - began + QUIET_S:.0f}s"
-        answer = run_json("diagnose", "--lake", lake, "--since", since, "--base-since", base, "--base-until", since)
-        assert "is off" in run("lab", "stop", "--lake", lake).stdout
-        time.sleep(3)
+    began = time.time_ns()
+    quiet_since, quiet_until = (lake.parent / "quiet").read_text().split()
+    time.sleep(FAULT_S)
+    base = ["--base-since", quiet_since, "--base-until", quiet_until]
+    answer = run_json("diagnose", "--lake", lake, "--since", began, *base)
+    assert "is off" in run("lab", "stop", "--lake", lake).stdout
+    time.sleep(3)
     suspects: list[dict] = answer["suspects"]  # type: ignore[type-arg]
     return suspects
 
