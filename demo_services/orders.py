@@ -50,7 +50,7 @@ def main() -> None:
         patience_s = float(control.fault("payment_timeout_s", TIMEOUT_S))
         try:
             charged = await web.client.post(
-                f"{url_of('payment')}/charge", json={"amount": body["amount"]}, timeout=patience_s
+                f"{url_of('payment', request)}/charge", json={"amount": body["amount"]}, timeout=patience_s
             )
         except httpx.TimeoutException:
             raise HTTPException(504, "payment took too long") from None

@@ -27,16 +27,14 @@ def main() -> None:
     inventory = InventoryClient(os.environ["INVENTORY_ADDRESS"])
     cache: dict[int, tuple[float, dict[str, Any]]] = {}
 
-    def attempts() -> int:
-        return int(control.fault("attempts", ATTEMPTS))
-
     async def ask(product_id: int) -> dict[str, Any]:
-        for attempt in range(1, attempts() + 1):
+        attempts = int(control.fault("attempts", ATTEMPTS))
+        for attempt in range(1, attempts + 1):
             try:
                 return await inventory.call(STOCK, {"product_id": product_id})
             except grpc.aio.AioRpcError as error:
                 trace.get_current_span().add_event("retry", {"attempt": attempt, "code": error.code().name})
-                if attempt >= attempts():
+                if attempt == attempts:
                     raise HTTPException(503, "the inventory is busy") from None
                 await work(2)
         raise AssertionError

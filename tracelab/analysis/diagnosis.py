@@ -52,7 +52,7 @@ _EXPECT = {
     "new_edge": "it began with a deploy of the caller",
 }
 # Most of these tests are made on every look: chance alone must not raise an alarm in an hour of them.
-_SURE = 1e-5
+_SURE = 1e-3
 _LONGER = 0.25  # of what it was: less is weather
 _COSTS = 0.02  # of a typical trace
 _LEAST_NS = 1e6
@@ -193,7 +193,7 @@ def _in_common(signals: Iterable[Signal]) -> _Common:
 
 def _is_news(signal: Signal, tests: int, typical_ns: float, common: _Common) -> bool:
     """Whether it is both sure and large enough to matter."""
-    if signal.each <= 0 or signal.p_value * max(tests, 1) > _SURE * 100:
+    if signal.each <= 0 or signal.p_value * max(tests, 1) > _SURE:
         return False
     match signal.family:
         case "own" | "gap":
