@@ -436,7 +436,7 @@ def _since(signal: Signal, sides: Sides) -> int:
     traces = sides.traces
     if signal.family == "new":
         return int(traces.raw_start_ns[signal.rows].min())
-    measure = next(found for found in sides.measures() if found.family == signal.family)
+    measure = sides.measure(signal.family)
     keys = [number for number, name in enumerate(measure.names) if name == signal.name]
     mine = np.isin(measure.key, keys) & (sides.side[traces.trace[measure.row]] >= 0)
     start, value = traces.raw_start_ns[measure.row[mine]], measure.value[mine]
@@ -458,7 +458,7 @@ def _apart(signal: Signal, sides: Sides) -> tuple[tuple[str, str], ...]:
     traces = sides.traces
     if signal.family not in ("own", "gap", "errors") or "attributes" not in traces.table.column_names:
         return ()
-    measure = next(found for found in sides.measures() if found.family == signal.family)
+    measure = sides.measure(signal.family)
     keys = [number for number, name in enumerate(measure.names) if name == signal.name]
     mine = np.isin(measure.key, keys)
     rows, value = measure.row[mine], measure.value[mine]

@@ -122,6 +122,7 @@ class Sides:
             return np.zeros(self.calls.client.size, np.bool_)
         return (self.calls.server_row < 0) & (self.calls.client_row >= 0) & ~virtual[self.server]
 
+    @cached_property
     def measures(self) -> list[Measure]:
         """Every figure of these traces."""
         return [
@@ -133,6 +134,9 @@ class Sides:
             self._shifts(),
             self._roots(),
         ]
+
+    def measure(self, family: str) -> Measure:
+        return next(found for found in self.measures if found.family == family)
 
     def _edge_keys(self, call: I64) -> tuple[I64, tuple[tuple[str, str], ...]]:
         count = max(len(self.calls.nodes), 1)
@@ -248,7 +252,7 @@ class Sides:
     def signals(self) -> list[Signal]:
         """All figures that are seen on both sides often enough, whether or not they changed."""
         found: list[Signal] = []
-        for measure in self.measures():
+        for measure in self.measures:
             found += self._compared(measure)
         return found
 
