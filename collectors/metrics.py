@@ -22,7 +22,7 @@ class Metrics:
             return Counter(f"tracelab_{name}", text, labels, registry=registry)
 
         def gauge(name: str, text: str, mode: str) -> Gauge:
-            return Gauge(f"tracelab_{name}", text, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+            return Gauge(f"tracelab_{name}", text, registry=registry, multiprocess_mode=mode)  # type: ignore[arg-type]  # a literal of its names
 
         self.requests = counter("requests", "Export requests by transport and result.", "transport", "result")
         self.accepted_spans = counter("accepted_spans", "Spans made durable.")
@@ -49,5 +49,5 @@ class Metrics:
         registry = self.registry
         if os.environ.get(SHARED_FOLDER):
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
         return generate_latest(registry)

@@ -56,9 +56,14 @@ def _only(graph: ServiceGraph, ids: Collection[str]) -> ServiceGraph:
     )
 
 
-def grouping(nodes: Iterable[Node]) -> Grouping:
-    """Services by what stands before their name's first `/`, `.` or `-`."""
-    first = {node.id: _first_word(node.name) for node in nodes if node.kind == "service"}
+def grouping(nodes: Iterable[Node], namespaces: Mapping[str, str] | None = None) -> Grouping:
+    """Services by their namespace; where all have the same or none, by what stands before the name's first `/.-`.
+
+    Args:
+        namespaces: `service.namespace` by service name, of those that say it
+    """
+    said = namespaces if namespaces is not None and len(set(namespaces.values())) > 1 else {}
+    first = {node.id: said.get(node.name) or _first_word(node.name) for node in nodes if node.kind == "service"}
     sizes = Counter(word for word in first.values() if word)
     return Grouping({node: word for node, word in first.items() if word and sizes[word] >= _FEWEST})
 

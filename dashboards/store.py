@@ -46,6 +46,18 @@ class Details:
     def calls(self) -> tracelab.Calls:
         return tracelab.collect_calls(self.traces)
 
+    @cached_property
+    def namespaces(self) -> dict[str, str]:
+        """`service.namespace` by service name: the one that most of its spans say, of those that say one."""
+        keys = ["service_name", "service_namespace"]
+        spans = self.traces.table.select(keys).unify_dictionaries().group_by(keys).aggregate([([], "count_all")])
+        said: dict[str, tuple[int, str]] = {}
+        for row in spans.to_pylist():
+            if row["service_name"] and row["service_namespace"]:
+                best = (row["count_all"], row["service_namespace"])
+                said[row["service_name"]] = max(best, said.get(row["service_name"], best))
+        return {service: namespace for service, (_, namespace) in said.items()}
+
     def cohort(self, window: tracelab.Window, search: tracelab.Search | None = None) -> tracelab.Cohort:
         """Some of them. Paths and calls are computed once for all cohorts of these traces."""
         made = tracelab.cohort(self.traces, window, search or tracelab.Search())

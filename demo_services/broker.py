@@ -78,11 +78,14 @@ class RabbitBroker:
         self._pika = pika
         self._parameters = pika.URLParameters(url)
         self._channel: Any = None
+        self._declared: set[str] = set()
 
     def _open(self, queue: str) -> Any:
         if self._channel is None or self._channel.is_closed:
-            self._channel = self._pika.BlockingConnection(self._parameters).channel()
+            self._channel, self._declared = self._pika.BlockingConnection(self._parameters).channel(), set()
+        if queue not in self._declared:
             self._channel.queue_declare(queue, durable=True)
+            self._declared.add(queue)
         return self._channel
 
     def send(self, queue: str, headers: dict[str, str], body: str) -> None:
@@ -130,7 +133,7 @@ def publish(broker: Broker, queue: str, body: str) -> None:
 
 
 def handle_one(broker: Broker, queue: str, handle: Callable[[str], None]) -> bool:
-    """Handle the next message, if there is one; one that cannot be handled is put back, MOST_TIMES times at most."""
+    """Handle the next message, if there is one; one that fails is put back, in the end with the dead letters."""
     received = broker.receive(queue)
     if received is None:
         return False
@@ -148,6 +151,6 @@ def handle_one(broker: Broker, queue: str, handle: Callable[[str], None]) -> boo
             handle(body)
     except Exception:  # whatever it was, the next message must be handled
         times = int(headers.get(_TIMES, "1"))
-        if times < int(control.fault("redeliveries", MOST_TIMES)):
-            broker.send(queue, {**headers, _TIMES: str(times + 1)}, body)
+        again = times < int(control.fault("redeliveries", MOST_TIMES))
+        broker.send(queue if again else f"{queue}.dead", {**headers, _TIMES: str(times + 1)}, body)
     return True

@@ -24,6 +24,7 @@ function link(item, className) {
   const anchor = make("a", className, item.text)
   anchor.href = item.href
   if (item.title) anchor.title = plain(item.title)
+  if (item.href.startsWith("http")) Object.assign(anchor, { target: "_blank", rel: "noopener noreferrer" })
   if (item.download || item.href.startsWith("http")) return anchor
   anchor.addEventListener("click", (event) => {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return

@@ -76,7 +76,9 @@ def _controls(view: View, paused: bool, flows: bool) -> Controls:
         "colour by", tuple(COLOUR_BY), default="failures", key="colour", bind="query-params"
     )
     shown = show.segmented_control("show", tuple(_SHOW), default="all", key="show", bind="query-params")
-    drawn = picture.segmented_control("as", ("graph", "matrix"), default="graph", key="as", bind="query-params")
+    drawn = picture.segmented_control(
+        "as", ("graph", "groups", "matrix"), default="graph", key="as", bind="query-params"
+    )
     names = sorted(node.id for node in view.graph.nodes)
     asked = st.query_params.get("focus")
     if asked is not None and asked not in names:
@@ -103,7 +105,7 @@ def _live(since: str, controls: Controls) -> None:
     part = part_of()
     components.strip("strip", strip_data(view, part, tracelab.read_annotations(store().lake.path)))
     within = view if part is None else store().part(view, part)
-    graph, groups = _reduced(within.graph, controls)
+    graph, groups = _reduced(within, controls)
     shown = f"{controls.picture} {controls.focus} {controls.hops} {st.query_params.get('open', '')}"
     placed = _placed(graph, shown)
     picture, side = st.columns([3.1, 1])
@@ -129,13 +131,13 @@ def _view(since: str, paused: bool) -> View:
     return kept[1]
 
 
-def _reduced(graph: ServiceGraph, controls: Controls) -> tuple[ServiceGraph, Grouping]:
-    graph = _SHOW[controls.show](graph)
+def _reduced(view: View, controls: Controls) -> tuple[ServiceGraph, Grouping]:
+    graph = _SHOW[controls.show](view.graph)
     if controls.focus in {node.id for node in graph.nodes}:
         return around(graph, controls.focus or "", controls.hops), Grouping({})
-    if controls.picture == "matrix" or len(graph.nodes) <= READABLE:
+    if controls.picture == "matrix" or (controls.picture == "graph" and len(graph.nodes) <= READABLE):
         return graph, Grouping({})
-    groups = with_owners(graph, grouping(graph.nodes))
+    groups = with_owners(graph, grouping(graph.nodes, view.details.namespaces))
     return grouped(graph, groups, st.query_params.get("open", "").split(",")), groups
 
 

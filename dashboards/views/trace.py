@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -82,7 +83,11 @@ def _actions(trace_id: str) -> str:
             "application/json", on_click="ignore", help=f"Download this trace as {name} JSON", width="stretch",
         )  # fmt: skip
     with rest:
-        components.panel("trace_actions", [{"type": "actions", "items": [{"text": "copy link"}]}])
+        others = [
+            {"text": f"{name} ↗", "href": url.replace("{trace_id}", trace_id), "title": f"Open this trace in {name}"}
+            for name, url in json.loads(os.environ.get("TRACELAB_OPEN_IN", "{}")).items()
+        ]
+        components.panel("trace_actions", [{"type": "actions", "items": [{"text": "copy link"}, *others]}])
     return drawn or "timeline"
 
 

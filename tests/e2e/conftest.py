@@ -53,5 +53,7 @@ def pages(browser: Any, demo_run: DemoRun, tmp_path_factory: pytest.TempPathFact
             lake.write(table_of(case))
     hostile = [span(1, None, 10**9, 2 * 10**9, HOSTILE, HOSTILE, kind="SERVER", attributes={HOSTILE: HOSTILE})]
     lake.write(span_table([{**node, "trace_id": f"{0xBAD:032x}"} for node in hostile]))
-    with dashboard_over(browser, folder) as made:
+    with dashboard_over(
+        browser, folder, options=["--open-in", "Jaeger=http://localhost:16686/trace/{trace_id}"]
+    ) as made:
         yield made

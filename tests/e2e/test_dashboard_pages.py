@@ -139,6 +139,15 @@ def test_a_trace_is_downloaded_as_it_is_exported(pages: Pages) -> None:
     page.close()
 
 
+def test_a_trace_is_opened_in_another_tool(pages: Pages) -> None:
+    trace = run_json("traces", "--lake", pages.lake, "--limit", 1)["traces"][0]["trace_id"]
+    page = pages.open(f"/trace?trace_id={trace}", ".timeline canvas")
+    other = page.get_by_role("link", name="Jaeger")
+    assert other.get_attribute("href") == f"http://localhost:16686/trace/{trace}"
+    assert (other.get_attribute("target"), other.get_attribute("rel")) == ("_blank", "noopener noreferrer")
+    page.close()
+
+
 def test_a_failure_is_found_in_a_trace(pages: Pages) -> None:
     trace = run_json("traces", "--lake", pages.lake, "--failed", "--limit", 1)["traces"][0]["trace_id"]
     page = pages.open(f"/trace?trace_id={trace}", ".timeline canvas")

@@ -79,6 +79,24 @@ def test_a_matrix_has_a_cell_for_every_edge(large: Pages) -> None:
     page.close()
 
 
+def test_a_small_system_in_groups_by_namespace(browser: Any, tmp_path: Path) -> None:
+    spans = []
+    for number, service in enumerate(("basket", "orders", "prices", "depot", "freight", "labels")):
+        resource = {"service.name": service, "service.namespace": "sales" if number < 3 else "stock"}
+        parent = number or None
+        one = span(number + 1, parent, number, 100 - number, service, kind="SERVER")
+        spans.append({**one, "resource": resource})
+    lake = Lake.create(tmp_path / "lake")
+    lake.write(span_table(spans))
+    with dashboard_over(browser, lake.path) as made:
+        page = made.open("/?since=all&as=groups", ".node")
+        names = " ".join(page.locator(".node").all_text_contents())
+        assert "sales (3)" in names
+        assert "stock (3)" in names
+        assert "depot" not in names
+        page.close()
+
+
 def test_a_part_of_the_time_is_chosen_and_kept(pages: Pages) -> None:
     page = pages.open("/?since=all&colour=p99", ".strip svg")
     box = page.locator(".strip svg").bounding_box()

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,15 @@ class Pages:
 
 
 @contextmanager
-def dashboard_over(browser: Any, lake: Path, folder: Path | None = None) -> Iterator[Pages]:
+def dashboard_over(
+    browser: Any, lake: Path, folder: Path | None = None, options: Sequence[str] = ()
+) -> Iterator[Pages]:
     """A dashboard of its own, started in `folder`; at the end nothing has gone wrong, and no other host was asked."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     log = lake.with_name(lake.name + "-dashboard.log")
-    command = [*TRACELAB, "dashboard", "--lake", str(lake), "--port", str(port)]
+    command = [*TRACELAB, "dashboard", "--lake", str(lake), "--port", str(port), *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
     made = Pages(browser, f"http://127.0.0.1:{port}", lake)

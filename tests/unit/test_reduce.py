@@ -50,6 +50,13 @@ def test_groups_add_up_and_open(calls: list[tuple[str, str, bool]]) -> None:
     }
 
 
+def test_namespaces_group_before_names_do() -> None:
+    nodes = graph_of([("a-1", "b-1", False), ("a-2", "b-2", False), ("a-3", "c", False)]).nodes
+    said = {"a-1": "sales", "b-1": "sales", "c": "sales", "a-2": "stock", "b-2": "stock"}
+    assert grouping(nodes, said).group_of == dict.fromkeys(("a-1", "b-1", "c"), "sales")
+    assert grouping(nodes, dict.fromkeys(said, "shop")).group_of == {f"a-{at}": "a" for at in (1, 2, 3)}
+
+
 @given(_graphs, _names, st.integers(1, 3))
 def test_around_is_what_so_many_steps_reach(calls: list[tuple[str, str, bool]], centre: str, hops: int) -> None:
     graph = graph_of(calls)

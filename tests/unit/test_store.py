@@ -33,3 +33,16 @@ def test_a_lake_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     (lake.path / "away").rename(lake.path / "spans")
     lake.write(span_table([{**span(2, None, 10, 20, kind="SERVER"), "trace_id": f"{2:032x}"}]))
     until(lambda: len(store.view(EVERYTHING).summaries) == 2)
+
+
+def test_a_service_has_the_namespace_that_most_of_its_spans_say(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    said = [("web", "sales"), ("web", "sales"), ("web", "old"), ("stock", "depot"), ("mail", None)]
+    spans = [
+        {**span(number, None, 10, 20, service, kind="SERVER"), "trace_id": f"{number:032x}"}
+        | {"resource": {"service.name": service} | ({"service.namespace": namespace} if namespace else {})}
+        for number, (service, namespace) in enumerate(said, 1)
+    ]
+    for one in spans:  # each in a file of its own, with dictionaries of its own
+        lake.write(span_table([one]))
+    assert Store(lake).view(EVERYTHING).details.namespaces == {"web": "sales", "stock": "depot"}

@@ -157,7 +157,8 @@ def _concatenated(body: bytes, whole_error: orjson.JSONDecodeError, sink: Sink) 
     at, number = 0, 0
     while (at := _next_token(text, at)) < len(text):
         try:
-            document, at = decoder.raw_decode(text, at)
+            begin, at = at, decoder.raw_decode(text, at)[1]
+            document = orjson.loads(text[begin:at])  # the same rules for all: no NaN, no half of a character
         except (json.JSONDecodeError, RecursionError) as error:
             line, column = (error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else (0, 0)
             message = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deep"

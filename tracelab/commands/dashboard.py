@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,9 @@ import click
 
 from tracelab.commands.options import lake_option, warn_of_public
 from tracelab.errors import UsageError
+
+TRACE_ID = "{trace_id}"
+"""Where in the address of another tool the id of a trace belongs."""
 
 
 def dashboard_command(host: str, port: int) -> list[str]:
@@ -35,6 +39,17 @@ def dashboard_command(host: str, port: int) -> list[str]:
     return [sys.executable, "-m", "streamlit", "run", str(app), *flags]
 
 
+def _other_tools(_context: click.Context, _option: click.Parameter, said: tuple[str, ...]) -> dict[str, str]:
+    """`NAME=URL` each, as a mapping; UsageError where a URL is none, or has no place for the trace's id."""
+    found = {}
+    for text in said:
+        name, _, url = text.partition("=")
+        if not name or not url.startswith(("http://", "https://")) or TRACE_ID not in url:
+            raise UsageError(f"--open-in {text}: say NAME=URL, like Jaeger=http://localhost:16686/trace/{TRACE_ID}")
+        found[name] = url
+    return found
+
+
 @click.command("dashboard")
 @lake_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -46,13 +61,22 @@ def dashboard_command(host: str, port: int) -> list[str]:
     envvar="TRACELAB_COLLECTOR",
     help="Where a collector answers over HTTP: its own figures are shown. [env TRACELAB_COLLECTOR]",
 )
-def command(lake_path: Path | None, host: str, port: int, collector: str) -> None:
+@click.option(
+    "--open-in",
+    "other_tools",
+    multiple=True,
+    callback=_other_tools,
+    metavar="NAME=URL",
+    help=f"A link from each trace to another tool; {TRACE_ID} in the URL stands for its id.",
+)
+def command(lake_path: Path | None, host: str, port: int, collector: str, other_tools: dict[str, str]) -> None:
     """Show the lake in the browser: topology, traces, one request's journey.
 
     It reads the lake's files, so it runs beside any collector, or without one.
 
     \b
     tracelab dashboard --lake ./lake
+    tracelab dashboard --open-in 'Jaeger=http://localhost:16686/trace/{trace_id}'
     """
     from collectors.binding import bind
     from collectors.settings import is_loopback
@@ -64,5 +88,9 @@ def command(lake_path: Path | None, host: str, port: int, collector: str) -> Non
         warn_of_public(host, "put it behind a proxy with sign-in, or configure OIDC (docs/how-it-works/dashboard.md)")
     click.echo(f"dashboard http://{host}:{port}   lake {lake.path}")
     arguments = dashboard_command(host, port)
-    environment = {"TRACELAB_LAKE": str(lake.path.resolve()), "TRACELAB_COLLECTOR": collector.rstrip("/")}
+    environment = {
+        "TRACELAB_LAKE": str(lake.path.resolve()),
+        "TRACELAB_COLLECTOR": collector.rstrip("/"),
+        "TRACELAB_OPEN_IN": json.dumps(other_tools),
+    }
     os.execve(arguments[0], arguments, {**os.environ, **environment})  # noqa: S606
