@@ -188,8 +188,8 @@ def _score_quiet(lake: Lake, quiet: list[int]) -> None:
     looks = alarms = 0
     raised = []
     for at in range(quiet[0] + (QUIET_NOW_S + 60) * S, quiet[1], QUIET_EVERY_S * S):
-        now = Window(at - QUIET_NOW_S * S, at)
-        base = Window(max(quiet[0], now.since_ns - QUIET_BASE_S * S), now.since_ns)  # type: ignore[operator]
+        since = at - QUIET_NOW_S * S
+        now, base = Window(since, at), Window(max(quiet[0], since - QUIET_BASE_S * S), since)
         traces = assemble(_as_seen_at(_table(lake, base.since_ns or 0, at), at))
         seen = _ours(cohort(traces, base), cohort(traces, now))
         looks += 1

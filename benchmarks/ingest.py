@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -85,7 +86,7 @@ def _http_send(port: int, packed: bool) -> Callable[[bytes], None]:
     return send
 
 
-def _sender(load: Load, port: int, bodies: Sequence[bytes], count: int, connections: int, told) -> None:  # type: ignore[no-untyped-def]
+def _sender(load: Load, port: int, bodies: Sequence[bytes], count: int, connections: int, told: Any) -> None:
     waited: list[float] = []
     left = iter(range(count))
 
@@ -142,7 +143,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 def peak_mb(pids: Sequence[int]) -> float:
     """Sum of the processes' greatest resident memory."""
     lines = (Path(f"/proc/{pid}/status").read_text() for pid in pids)
-    return sum(int(re.search(r"VmHWM:\s+(\d+)", text)[1]) for text in lines) / 1024  # type: ignore[index]
+    return sum(int(re.search(r"VmHWM:\s+(\d+)", text)[1]) for text in lines) / 1024  # type: ignore[index]  # each has that line
 
 
 def measure(pid: int, load: Load, port: int, bodies: Sequence[bytes]) -> Taken:
@@ -192,7 +193,7 @@ def start_rotel(port: int) -> subprocess.Popen[bytes] | None:
     return process
 
 
-def _stop(process: subprocess.Popen) -> None:  # type: ignore[type-arg]
+def _stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     process.wait(60)
 

@@ -179,7 +179,7 @@ def _spreads(cohort: Cohort) -> tuple[Spread, Spread, Spread]:
         depth[row] = depth[above] + 1
         services[row] = services[above] + (service[above] != service[row])
     fan = np.diff(traces.children[0])
-    return tuple(_spread(cohort, values) for values in (services, depth, fan))  # type: ignore[return-value]
+    return tuple(_spread(cohort, values) for values in (services, depth, fan))  # type: ignore[return-value]  # three
 
 
 def _spread(cohort: Cohort, values: I64) -> Spread:

@@ -26,6 +26,7 @@ from tracelab.codecs.limits import Limits
 from tracelab.codecs.rows import Resource, Scope
 from tracelab.codecs.values import Attributes, double_text, from_proto, to_text
 from tracelab.kernels import otlp as wire
+from tracelab.kernels import otlp_state as state
 from tracelab.kernels.memory import SLACK
 from tracelab.schema import SCHEMA, SPAN_ID, TRACE_ID
 from tracelab.semconv import NUMBERS, RUNGS, as_column, promote
@@ -70,40 +71,40 @@ class _Store:
     def of(cls, size: int) -> _Store:
         room = size // _MIN_ATTRIBUTE + 1
         store = cls(
-            np.zeros(wire.STORE, np.int64), np.empty(room, np.int32), np.empty(room + 1, np.int32),
-            np.empty(_TEXT_GROWTH * size + SLACK, np.uint8), np.empty(room, np.uint8), np.zeros(wire.PLACES, np.int32),
+            np.zeros(state.STORE, np.int64), np.empty(room, np.int32), np.empty(room + 1, np.int32),
+            np.empty(_TEXT_GROWTH * size + SLACK, np.uint8), np.empty(room, np.uint8), np.zeros(state.PLACES, np.int32),
         )  # fmt: skip
         store.text_ends[0] = 0
         for place, array in (
-            (wire.KEYS, store.keys), (wire.TEXT_ENDS, store.text_ends), (wire.TEXTS, store.texts),
-            (wire.LETTERS, store.letters), (wire.MEMO, store.memo),
+            (state.KEYS, store.keys), (state.TEXT_ENDS, store.text_ends), (state.TEXTS, store.texts),
+            (state.LETTERS, store.letters), (state.MEMO, store.memo),
         ):  # fmt: skip
             store.block[place] = array.ctypes.data
         return store
 
     @property
     def count(self) -> int:
-        return int(self.block[wire.COUNT])
+        return int(self.block[state.COUNT])
 
 
 _ROW_COLUMNS: tuple[tuple[int, type, int], ...] = (
-    (wire.TRACE_ID, np.uint64, 2), (wire.SPAN_ID, np.uint64, 1), (wire.PARENT_ID, np.uint64, 1),
-    (wire.HAS_PARENT, np.uint8, 1), (wire.TRACE_STATE, np.int32, 1), (wire.FLAGS, np.uint32, 1),
-    (wire.NAME, np.int32, 1), (wire.KIND, np.int8, 1), (wire.START, np.int64, 1), (wire.DURATION, np.int64, 1),
-    (wire.STATUS, np.int8, 1), (wire.MESSAGE, np.int32, 1), (wire.DROPPED, np.uint32, 1),
-    (wire.DROPPED_EVENTS, np.uint32, 1), (wire.DROPPED_LINKS, np.uint32, 1), (wire.EXCEPTION_CODE, np.int32, 1),
+    (state.TRACE_ID, np.uint64, 2), (state.SPAN_ID, np.uint64, 1), (state.PARENT_ID, np.uint64, 1),
+    (state.HAS_PARENT, np.uint8, 1), (state.TRACE_STATE, np.int32, 1), (state.FLAGS, np.uint32, 1),
+    (state.NAME, np.int32, 1), (state.KIND, np.int8, 1), (state.START, np.int64, 1), (state.DURATION, np.int64, 1),
+    (state.STATUS, np.int8, 1), (state.MESSAGE, np.int32, 1), (state.DROPPED, np.uint32, 1),
+    (state.DROPPED_EVENTS, np.uint32, 1), (state.DROPPED_LINKS, np.uint32, 1), (state.EXCEPTION_CODE, np.int32, 1),
 )  # fmt: skip
-_EVENT_COLUMNS = ((wire.EVENT_TIME, np.int64, 1), (wire.EVENT_NAME, np.int32, 1), (wire.EVENT_DROPPED, np.uint32, 1))
+_EVENT_COLUMNS = ((state.EVENT_TIME, np.int64, 1), (state.EVENT_NAME, np.int32, 1), (state.EVENT_DROPPED, np.uint32, 1))
 _LINK_COLUMNS = (
-    (wire.LINK_TRACE_ID, np.uint64, 2), (wire.LINK_SPAN_ID, np.uint64, 1), (wire.LINK_STATE, np.int32, 1),
-    (wire.LINK_DROPPED, np.uint32, 1), (wire.LINK_FLAGS, np.uint32, 1),
+    (state.LINK_TRACE_ID, np.uint64, 2), (state.LINK_SPAN_ID, np.uint64, 1), (state.LINK_STATE, np.int32, 1),
+    (state.LINK_DROPPED, np.uint32, 1), (state.LINK_FLAGS, np.uint32, 1),
 )  # fmt: skip
 _BLOCK_COLUMNS = (
-    (wire.BLOCK_ROWS, np.int32, 1), (wire.BLOCK_RESOURCE, np.int64, 1), (wire.BLOCK_SCOPE, np.int64, 1),
+    (state.BLOCK_ROWS, np.int32, 1), (state.BLOCK_RESOURCE, np.int64, 1), (state.BLOCK_SCOPE, np.int64, 1),
 )  # fmt: skip
 _ENDS = (
-    (wire.ATTRIBUTES_END, wire.ROWS), (wire.EVENTS_END, wire.ROWS), (wire.LINKS_END, wire.ROWS),
-    (wire.EVENT_ATTRIBUTES_END, wire.EVENTS), (wire.LINK_ATTRIBUTES_END, wire.LINKS),
+    (state.ATTRIBUTES_END, state.ROWS), (state.EVENTS_END, state.ROWS), (state.LINKS_END, state.ROWS),
+    (state.EVENT_ATTRIBUTES_END, state.EVENTS), (state.LINK_ATTRIBUTES_END, state.LINKS),
 )  # fmt: skip
 
 
@@ -120,10 +121,10 @@ class _Work:
         for body in bodies:
             self.bodies.append((begin, len(body)))
             begin += len(body)
-        self.state = np.zeros(wire.STATE, np.int64)
+        self.state = np.zeros(state.STATE, np.int64)
         self.p = self.state.ctypes.data
         self.limits = limits
-        self.marks = np.zeros(wire.MARKS, np.int64)
+        self.marks = np.zeros(state.MARKS, np.int64)
         self.spans, self.events, self.links = (_Store.of(size) for _ in range(3))
         self.stores = {store.block.ctypes.data: store for store in (self.spans, self.events, self.links)}
         self.columns: dict[int, NDArray[Any]] = {}
@@ -134,7 +135,7 @@ class _Work:
         self._make_columns(_EVENT_COLUMNS, size // _MIN_ATTRIBUTE + 1)
         links = size // _MIN_LINK + 2
         self._make_columns(_LINK_COLUMNS, links)
-        room = {wire.ROWS: rows, wire.EVENTS: size // _MIN_ATTRIBUTE + 1, wire.LINKS: links}
+        room = {state.ROWS: rows, state.EVENTS: size // _MIN_ATTRIBUTE + 1, state.LINKS: links}
         for ends, owner in _ENDS:
             self._make_columns(((ends, np.int32, 1),), room[owner] + 1)
             self.columns[ends][0] = 0
@@ -144,15 +145,15 @@ class _Work:
         self.strings[0] = 0
         self.slots = np.zeros(_FIRST_SLOTS, np.int32)
         for place, value in (
-            (wire.SPAN_STORE, self.spans.block.ctypes.data), (wire.EVENT_STORE, self.events.block.ctypes.data),
-            (wire.LINK_STORE, self.links.block.ctypes.data), (wire.STRINGS, 1), (wire.SLOT_MASK, _FIRST_SLOTS - 1),
-            (wire.SLOTS, self.slots.ctypes.data), (wire.STRING_AT, self.strings.ctypes.data),
-            (wire.SEED, secrets.randbits(62)), (wire.MAX_TEXT, limits.text_bytes),
-            (wire.MAX_ATTRIBUTES, limits.attributes), (wire.MAX_SPANS, limits.spans), (wire.RUNGS, len(KEYS)),
-            (wire.RUNG_AT, self.rungs.ctypes.data), (wire.ROW_ROOM, rows), (wire.EXCEPTION, len(KEYS) + 1),
-            (wire.EXCEPTION_TYPE, len(KEYS) + 2), (wire.URLS_FROM, len(KEYS) - len(_URL_KEYS)),
-            (wire.URLS_TO, len(KEYS)),
-            (wire.DEFERRED_AT, self.deferred.ctypes.data),
+            (state.SPAN_STORE, self.spans.block.ctypes.data), (state.EVENT_STORE, self.events.block.ctypes.data),
+            (state.LINK_STORE, self.links.block.ctypes.data), (state.STRINGS, 1), (state.SLOT_MASK, _FIRST_SLOTS - 1),
+            (state.SLOTS, self.slots.ctypes.data), (state.STRING_AT, self.strings.ctypes.data),
+            (state.SEED, secrets.randbits(62)), (state.MAX_TEXT, limits.text_bytes),
+            (state.MAX_ATTRIBUTES, limits.attributes), (state.MAX_SPANS, limits.spans), (state.RUNGS, len(KEYS)),
+            (state.RUNG_AT, self.rungs.ctypes.data), (state.ROW_ROOM, rows), (state.EXCEPTION, len(KEYS) + 1),
+            (state.EXCEPTION_TYPE, len(KEYS) + 2), (state.URLS_FROM, len(KEYS) - len(_URL_KEYS)),
+            (state.URLS_TO, len(KEYS)),
+            (state.DEFERRED_AT, self.deferred.ctypes.data),
         ):  # fmt: skip
             self.state[place] = value
         self._know_well_known()
@@ -168,18 +169,18 @@ class _Work:
         for number, word in enumerate(_WELL_KNOWN):
             self.strings[number + 1] = (at, 4 * len(word))
             at += len(word)
-        self.state[wire.STRINGS] = len(_WELL_KNOWN) + 1
-        wire.grow(self.p, self.slots.ctypes.data, self.slots.size - 1)
+        self.state[state.STRINGS] = len(_WELL_KNOWN) + 1
+        state.grow(self.p, self.slots.ctypes.data, self.slots.size - 1)
 
     def decode(self, at: int, size: int) -> int:
         """Append a request; how many spans it had, -1 if it was left alone."""
-        before, known, mark = self.rows, int(self.state[wire.STRINGS]), self.marks.ctypes.data
+        before, known, mark = self.rows, int(self.state[state.STRINGS]), self.marks.ctypes.data
         while (said := wire.decode_request(self.p, at, at + size, mark)) == wire.TABLE_FULL:
             slots = np.zeros(4 * self.slots.size, np.int32)
-            wire.grow(self.p, slots.ctypes.data, slots.size - 1)
+            state.grow(self.p, slots.ctypes.data, slots.size - 1)
             self.slots = slots
         owners_are_good = self._check_owners(known)
-        if said == wire.DONE and not (owners_are_good and self._finish_deferred(int(self.marks[wire.DEFERRED]))):
+        if said == wire.DONE and not (owners_are_good and self._finish_deferred(int(self.marks[state.DEFERRED]))):
             wire.take_back(self.p, mark)
             said = wire.LEFT_ALONE
         return self.rows - before if said == wire.DONE else -1
@@ -187,17 +188,17 @@ class _Work:
     def _check_owners(self, known: int) -> bool:
         """Whether the resources and scopes seen for the first time can be read. One that cannot is forgotten."""
         good = True
-        for code in range(known, int(self.state[wire.STRINGS])):
+        for code in range(known, int(self.state[state.STRINGS])):
             at, marked = self.strings[code].tolist()
-            if marked & 3 == wire.IS_TEXT:
+            if marked & 3 == state.IS_TEXT:
                 continue
             raw = self.bytes_at(at, marked // 4)
             try:
-                owner = _scope(raw, b"") if marked & 3 == wire.IS_SCOPE else _resource(raw, b"")
+                owner = _scope(raw, b"") if marked & 3 == state.IS_SCOPE else _resource(raw, b"")
             except DecodeError:
                 owner = None
             if owner is None or self.limits.exceeded_by(owner.attributes):
-                self.strings[code, 1] = wire.FORGOTTEN
+                self.strings[code, 1] = state.FORGOTTEN
                 good = False
         return good
 
@@ -207,7 +208,7 @@ class _Work:
         Whether all of them could.
         """
         texts = []
-        for store_at, index, at, size in self.deferred[first : self.state[wire.DEFERRED]].tolist():
+        for store_at, index, at, size in self.deferred[first : self.state[state.DEFERRED]].tolist():
             raw = self.bytes_at(at, size)
             store = self.stores[store_at]
             if store.letters[index] == ord("d"):
@@ -231,10 +232,10 @@ class _Work:
 
     @property
     def rows(self) -> int:
-        return int(self.state[wire.ROWS])
+        return int(self.state[state.ROWS])
 
     def reversed_spans(self) -> int:
-        return int((self._row(wire.DURATION) < 0).sum())
+        return int((self._row(state.DURATION) < 0).sum())
 
     def _row(self, field: int) -> NDArray[Any]:
         return self.columns[field][: self.rows]
@@ -244,30 +245,30 @@ class _Work:
         texts = _Texts(self)
         rows = self.rows
         parents = pa.FixedSizeBinaryArray.from_buffers(
-            SPAN_ID, rows, [_bitmap(self._row(wire.HAS_PARENT)), pa.py_buffer(self._row(wire.PARENT_ID))]
+            SPAN_ID, rows, [_bitmap(self._row(state.HAS_PARENT)), pa.py_buffer(self._row(state.PARENT_ID))]
         )
-        ends = self.columns[wire.ATTRIBUTES_END][: rows + 1]
+        ends = self.columns[state.ATTRIBUTES_END][: rows + 1]
         attributes, letters = self._attributes(self.spans, ends, texts)
         found: dict[str, Any] = {
-            "trace_id": _ids(self.columns[wire.TRACE_ID], rows, TRACE_ID),
-            "span_id": _ids(self.columns[wire.SPAN_ID], rows, SPAN_ID),
+            "trace_id": _ids(self.columns[state.TRACE_ID], rows, TRACE_ID),
+            "span_id": _ids(self.columns[state.SPAN_ID], rows, SPAN_ID),
             "parent_span_id": parents,
-            "trace_state": texts.column(self._row(wire.TRACE_STATE), empty_is_null=True),
-            "flags": pa.array(self._row(wire.FLAGS)),
-            "name": texts.column(self._row(wire.NAME)),
-            "kind": pa.array(self._row(wire.KIND)),
-            "start_ns": pa.array(self._row(wire.START)),
-            "duration_ns": pa.array(self._row(wire.DURATION)),
-            "status_code": pa.array(self._row(wire.STATUS)),
-            "status_message": texts.column(self._row(wire.MESSAGE), empty_is_null=True),
+            "trace_state": texts.column(self._row(state.TRACE_STATE), empty_is_null=True),
+            "flags": pa.array(self._row(state.FLAGS)),
+            "name": texts.column(self._row(state.NAME)),
+            "kind": pa.array(self._row(state.KIND)),
+            "start_ns": pa.array(self._row(state.START)),
+            "duration_ns": pa.array(self._row(state.DURATION)),
+            "status_code": pa.array(self._row(state.STATUS)),
+            "status_message": texts.column(self._row(state.MESSAGE), empty_is_null=True),
             "attributes": attributes,
             "attribute_types": letters,
-            "dropped_attributes_count": pa.array(self._row(wire.DROPPED)),
+            "dropped_attributes_count": pa.array(self._row(state.DROPPED)),
             "events": self._events(texts),
-            "dropped_events_count": pa.array(self._row(wire.DROPPED_EVENTS)),
+            "dropped_events_count": pa.array(self._row(state.DROPPED_EVENTS)),
             "links": self._links(texts),
-            "dropped_links_count": pa.array(self._row(wire.DROPPED_LINKS)),
-            "exception_type": texts.column(self._row(wire.EXCEPTION_CODE) - 1, empty_is_null=True),
+            "dropped_links_count": pa.array(self._row(state.DROPPED_LINKS)),
+            "exception_type": texts.column(self._row(state.EXCEPTION_CODE) - 1, empty_is_null=True),
             **self._promoted(texts),
             **self._resources(texts),
             **self._scopes(texts),
@@ -281,7 +282,7 @@ class _Work:
         count = store.count
         keys = texts.dictionary(store.keys[:count])
         items = pa.StringArray.from_buffers(
-            count, pa.py_buffer(store.text_ends[: count + 1]), pa.py_buffer(store.texts[: store.block[wire.TEXT_SIZE]])
+            count, pa.py_buffer(store.text_ends[: count + 1]), pa.py_buffer(store.texts[: store.block[state.TEXT_SIZE]])
         )
         if store.replaced:
             places = sorted(store.replaced)
@@ -293,37 +294,39 @@ class _Work:
         return _map(offsets, keys, items), letters
 
     def _events(self, texts: _Texts) -> pa.Array | None:
-        count = int(self.state[wire.EVENTS])
+        count = int(self.state[state.EVENTS])
         if count == 0:
             return None
-        attributes, letters = self._attributes(self.events, self.columns[wire.EVENT_ATTRIBUTES_END][: count + 1], texts)
+        attributes, letters = self._attributes(
+            self.events, self.columns[state.EVENT_ATTRIBUTES_END][: count + 1], texts
+        )
         events = pa.StructArray.from_arrays(
             [
-                pa.array(self.columns[wire.EVENT_TIME][:count]),
-                texts.dictionary(self.columns[wire.EVENT_NAME][:count]),
-                attributes, letters, pa.array(self.columns[wire.EVENT_DROPPED][:count]),
+                pa.array(self.columns[state.EVENT_TIME][:count]),
+                texts.dictionary(self.columns[state.EVENT_NAME][:count]),
+                attributes, letters, pa.array(self.columns[state.EVENT_DROPPED][:count]),
             ],
             ["time_ns", "name", "attributes", "attribute_types", "dropped_attributes_count"],
         )  # fmt: skip
-        return self._lists(wire.EVENTS_END, events)
+        return self._lists(state.EVENTS_END, events)
 
     def _links(self, texts: _Texts) -> pa.Array | None:
-        count = int(self.state[wire.LINKS])
+        count = int(self.state[state.LINKS])
         if count == 0:
             return None
-        attributes, letters = self._attributes(self.links, self.columns[wire.LINK_ATTRIBUTES_END][: count + 1], texts)
+        attributes, letters = self._attributes(self.links, self.columns[state.LINK_ATTRIBUTES_END][: count + 1], texts)
         links = pa.StructArray.from_arrays(
             [
-                _ids(self.columns[wire.LINK_TRACE_ID], count, TRACE_ID),
-                _ids(self.columns[wire.LINK_SPAN_ID], count, SPAN_ID),
-                texts.dictionary(self.columns[wire.LINK_STATE][:count], empty_is_null=True),
-                attributes, letters, pa.array(self.columns[wire.LINK_DROPPED][:count]),
-                pa.array(self.columns[wire.LINK_FLAGS][:count]),
+                _ids(self.columns[state.LINK_TRACE_ID], count, TRACE_ID),
+                _ids(self.columns[state.LINK_SPAN_ID], count, SPAN_ID),
+                texts.dictionary(self.columns[state.LINK_STATE][:count], empty_is_null=True),
+                attributes, letters, pa.array(self.columns[state.LINK_DROPPED][:count]),
+                pa.array(self.columns[state.LINK_FLAGS][:count]),
             ],
             ["trace_id", "span_id", "trace_state", "attributes", "attribute_types", "dropped_attributes_count",
              "flags"],
         )  # fmt: skip
-        return self._lists(wire.LINKS_END, links)
+        return self._lists(state.LINKS_END, links)
 
     def _lists(self, field: int, values: pa.Array) -> pa.Array:
         """Lists that end where the column says; an empty one is null, as a span without events has none."""
@@ -345,7 +348,7 @@ class _Work:
         return columns
 
     def _resources(self, texts: _Texts) -> dict[str, pa.Array]:
-        owners = _Owners(self, wire.BLOCK_RESOURCE, texts, _resource)
+        owners = _Owners(self, state.BLOCK_RESOURCE, texts, _resource)
         resources: list[Resource] = owners.distinct
         columns = {
             "resource": owners.texts([stored_text(resource.attributes.pairs) for resource in resources]),
@@ -360,7 +363,7 @@ class _Work:
         return columns
 
     def _scopes(self, texts: _Texts) -> dict[str, pa.Array]:
-        owners = _Owners(self, wire.BLOCK_SCOPE, texts, _scope)
+        owners = _Owners(self, state.BLOCK_SCOPE, texts, _scope)
         scopes: list[Scope] = owners.distinct
         pairs = [scope.attributes.pairs for scope in scopes]
         return {
@@ -378,7 +381,7 @@ class _Texts:
 
     def __init__(self, work: _Work) -> None:
         self._work = work
-        count = int(work.state[wire.STRINGS])
+        count = int(work.state[state.STRINGS])
         self._number = np.full(count + 1, -1, np.int32)  # one more: the cells of rungs are codes plus one
         self._distinct = np.empty(count + 1, np.int32)
 
@@ -419,9 +422,9 @@ class _Owners:
     """Resources or scopes of rows: few, so each is read once through protobuf's own classes."""
 
     def __init__(self, work: _Work, block_field: int, texts: _Texts, read: Callable[[bytes, bytes], Any]) -> None:
-        count = int(work.state[wire.BLOCKS])
+        count = int(work.state[state.BLOCKS])
         pairs, numbers = np.unique(work.columns[block_field][:count], return_inverse=True)
-        self._number = np.repeat(numbers.astype(np.int32), work.columns[wire.BLOCK_ROWS][:count])
+        self._number = np.repeat(numbers.astype(np.int32), work.columns[state.BLOCK_ROWS][:count])
         self.distinct = [read(texts.raw(pair >> 32), texts.raw(pair & 0xFFFFFFFF)) for pair in pairs.tolist()]
 
     def texts(self, values: Sequence[str | int | None]) -> pa.Array | None:

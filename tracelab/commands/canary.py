@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +85,7 @@ def run(
     from tracelab.lake import Lake, default_lake_path
     from tracelab.release.plan import read_plan
     from tracelab.release.run import Run
+    from tracelab.release.split import MeshSplitter, ShopSplitter
     from tracelab.shop_control import control_of
 
     lake = Lake.open(lake_path or default_lake_path())
@@ -92,17 +94,10 @@ def run(
     splitter: Splitter
     if actuator == "shop":
         control = control_of(lake.path)
-        baseline = _known(control, service, baseline, candidate)
-        from tracelab.release.split import ShopSplitter
-
-        splitter = ShopSplitter(control)
+        baseline, splitter = _known(control, service, baseline, candidate), ShopSplitter(control)
+    elif baseline is None:
+        raise UsageError("--baseline is needed with a mesh: which version runs?")
     else:
-        import shlex
-
-        from tracelab.release.split import MeshSplitter
-
-        if baseline is None:
-            raise UsageError("--baseline is needed with a mesh: which version runs?")
         splitter = MeshSplitter(actuator, out, namespace, tuple(shlex.split(apply_ or "")))
     tell = (lambda text: click.echo(text, err=True)) if as_json else click.echo
     going = Run(lake, splitter, service, baseline, candidate, steps, limits, parse_duration_ns(patience) / 1e9, tell)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
 from tracelab.commands.options import Source, print_json, reading_options, window_of
 from tracelab.errors import UsageError
 from tracelab.window import EVERYTHING, Window
+
+if TYPE_CHECKING:
+    from tracelab.analysis.cohorts import Cohort
 
 _NOW_NS = 120 * 10**9
 _HOUR_NS = 3600 * 10**9
@@ -62,7 +66,7 @@ def _newest_if_old(src: Source) -> int | None:
     return newest if newest is not None and newest < time.time_ns() - _LIVE_NS else None
 
 
-def _cohorts(src: Source, base_since: str | None, base_until: str | None):  # type: ignore[no-untyped-def]
+def _cohorts(src: Source, base_since: str | None, base_until: str | None) -> tuple[Cohort, Cohort]:
     from tracelab.analysis.cohorts import cohort
     from tracelab.analysis.summaries import Search
 
@@ -90,7 +94,7 @@ def windows(now: Window, base_since: str | None, base_until: str | None, time_ns
     return Window(since, until), Window(before, before_until)
 
 
-def _of_files(src: Source, windowed: str | None):  # type: ignore[no-untyped-def]
+def _of_files(src: Source, windowed: str | None) -> tuple[Cohort, Cohort]:
     """Both files as one set of traces, each trace on the side of the file that it came from; the later one wins."""
     import numpy as np
     import pyarrow as pa

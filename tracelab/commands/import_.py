@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tracelab.commands.options import json_option, lake_option, print_json, progress
+
+if TYPE_CHECKING:
+    from tracelab.codecs.sink import Sink
+    from tracelab.lake import Lake
 
 
 @click.command("import")
@@ -39,8 +44,7 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
     tracelab import exported/ --lake ./lake --on-error skip
     curl -s localhost:16686/api/traces?service=web | tracelab import -
     """
-    from tracelab.codecs.files import find_files, read_file
-    from tracelab.codecs.rows import count_reversed
+    from tracelab.codecs.files import find_files
     from tracelab.codecs.sink import Sink
     from tracelab.diagnostics import Diagnostics
     from tracelab.errors import InputError, RecordError
@@ -51,7 +55,6 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
         click.echo(f"skipped: {path}: {error}", err=True)
 
     skipped = 0
-
     diagnostics = Diagnostics()
     paths = find_files(list(files))
     lake = Lake.create(lake_path or default_lake_path())
@@ -59,21 +62,15 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
     trace_ids: set[bytes] = set()
     for path in paths:
         sink = Sink(diagnostics=diagnostics, skip=skip if on_error == "skip" else None)
-        seen: set[bytes] = set()
         try:
-            with lake.staged() as staged:
-                for table in read_file(path, sink, format_):
-                    staged.append(table)
-                    diagnostics.add("end_before_start", count_reversed(table))
-                    seen.update(table.column("trace_id").unique().to_pylist())
-                    progress(f"{path}: {staged.rows:,} spans")
+            count, seen = _take_in(lake, path, sink, format_)
         except InputError as error:
             if on_error == "fail":
                 raise
             skipped += 1
             click.echo(f"skipped: {error}", err=True)
             continue
-        spans += staged.rows
+        spans += count
         trace_ids |= seen
     progress("")
     if skipped == len(paths) > 0:
@@ -93,3 +90,18 @@ def command(files: tuple[Path, ...], lake_path: Path | None, format_: str, on_er
     click.echo(f"{spans:,} spans of {len(trace_ids):,} traces from {len(paths) - skipped} files are in {lake.path}")
     if len(diagnostics):
         print_report(diagnostics_table(diagnostics))
+
+
+def _take_in(lake: Lake, path: Path, sink: Sink, format_: str) -> tuple[int, set[bytes]]:
+    """(spans, ids of their traces) of a file, all of it in the lake or nothing."""
+    from tracelab.codecs.files import read_file
+    from tracelab.codecs.rows import count_reversed
+
+    seen: set[bytes] = set()
+    with lake.staged() as staged:
+        for table in read_file(path, sink, format_):
+            staged.append(table)
+            sink.diagnostics.add("end_before_start", count_reversed(table))
+            seen.update(table.column("trace_id").unique().to_pylist())
+            progress(f"{path}: {staged.rows:,} spans")
+    return staged.rows, seen
