@@ -24,11 +24,3 @@ def keep_memory() -> None:
         if tune is not None:
             tune(_M_MMAP_THRESHOLD, _FROM_HEAP_BYTES)
             tune(_M_TRIM_THRESHOLD, _KEEP_BYTES)
-
-
-def give_back_memory() -> None:
-    """Give the system what is free now. After a merge that is hundreds of megabytes; it takes some 15 ms."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)

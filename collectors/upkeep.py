@@ -8,10 +8,9 @@ import shutil
 import sys
 import threading
 
-from collectors.allocation import give_back_memory
 from collectors.metrics import Metrics
 from collectors.settings import Settings
-from tracelab import Lake, TracelabError, compact, prune
+from tracelab import Lake, TracelabError, compact, give_back_memory, prune
 
 EVERY_S = 5.0
 _NICE = 10

@@ -212,6 +212,7 @@ class Store:
     def _keep_fresh(self) -> None:
         while True:
             time.sleep(REFRESH_S)
+            tracelab.give_back_memory()  # of the refresh before: new views have taken the place of old ones by now
             for since, asked in list(self._wanted.items()):
                 try:
                     self._keep(since, time.monotonic() - asked)

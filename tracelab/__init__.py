@@ -116,6 +116,7 @@ if TYPE_CHECKING:
     from tracelab.lake.annotations import read_annotations as read_annotations
     from tracelab.lake.info import lake_info as lake_info
     from tracelab.lake.stream import whole_traces as whole_traces
+    from tracelab.memory import give_back_memory as give_back_memory
     from tracelab.release.run import releases as releases
     from tracelab.reporters.diagnosing import figure_text as figure_text
     from tracelab.reporters.diagnosing import where_text as where_text
@@ -137,6 +138,7 @@ if TYPE_CHECKING:
     from tracelab.window import Window as Window
 
 _WHERE = {
+    "tracelab.memory": ("give_back_memory",),
     "tracelab.lab.texts": ("languages", "words"),
     "tracelab.analysis.diagnosis": (
         "Diagnosis",

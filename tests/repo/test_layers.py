@@ -16,6 +16,7 @@ BASE = (
     "times",
     "window",
     "faults",
+    "memory",
     "stored",
     "small_files",
     "shop_control",

@@ -80,6 +80,7 @@ def command(lake_path: Path | None, host: str, port: int, collector: str, other_
     """
     from collectors.binding import bind
     from collectors.settings import is_loopback
+    from tracelab.commands.supervise import SMALL
     from tracelab.lake import Lake, default_lake_path
 
     lake = Lake.create(lake_path or default_lake_path())
@@ -89,6 +90,7 @@ def command(lake_path: Path | None, host: str, port: int, collector: str, other_
     click.echo(f"dashboard http://{host}:{port}   lake {lake.path}")
     arguments = dashboard_command(host, port)
     environment = {
+        **SMALL,
         "TRACELAB_LAKE": str(lake.path.resolve()),
         "TRACELAB_COLLECTOR": collector.rstrip("/"),
         "TRACELAB_OPEN_IN": json.dumps(other_tools),
