@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from tracelab.analysis.release import Limits, Served, judge
 from tracelab.errors import InputError, UsageError
@@ -17,9 +20,41 @@ from tracelab.release.plan import Step, read_plan
 from tracelab.release.split import mesh_yaml
 
 ROUTES = ("GET /a", "GET /b")
-# What the published resource definitions demand of the fields that are written: networking.istio.io/v1 and
-# gateway.networking.k8s.io/v1 (names, types, patterns, limits), taken over by hand.
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+SCHEMAS = Path(__file__).parent.parent / "schemas"
+
+
+def closed(schema: Any) -> Any:
+    """A resource definition's schema that takes no unknown field: a cluster would drop it without a word."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {key: closed(part) for key, part in schema.items()}
+    return {"additionalProperties": False, **parts} if isinstance(parts.get("properties"), dict) else parts
+
+
+def trouble(document: dict[str, Any]) -> list[str]:
+    """What the published definition of its kind has against a document; metadata is Kubernetes' own."""
+    schema = closed(json.loads((SCHEMAS / f"{document['kind'].lower()}.json").read_text()))
+    schema["properties"]["metadata"] = {"type": "object"}
+    return [error.message for error in Draft202012Validator(schema).iter_errors(document)]
+
+
+@pytest.mark.parametrize("form", ["istio", "gateway-api"])
+@pytest.mark.parametrize("weight", [0, 5, 33.3, 100])
+def test_documents_are_what_the_published_schemas_ask_for(form: str, weight: float) -> None:
+    documents = list(yaml.safe_load_all(mesh_yaml(form, "product-api", "1.8.2", "1.9.0-RC", weight, "shop")))
+    assert [trouble(document) for document in documents] == [[] for _ in documents]
+
+
+def test_the_published_schemas_find_what_is_wrong() -> None:
+    service, rule = yaml.safe_load_all(mesh_yaml("istio", "product-api", "1.8.2", "1.9.0", 20))
+    service["spec"]["http"][0]["route"][0]["weight"] = "80"
+    del rule["spec"]["subsets"][0]["name"]
+    (route,) = yaml.safe_load_all(mesh_yaml("gateway-api", "product-api", "1.8.2", "1.9.0", 20))
+    route["spec"]["rules"][0]["backendRefs"][0]["wieght"] = 3
+    assert all(trouble(document) for document in (service, rule, route))
 
 
 def served(count: int, median_ms: float = 10.0, failures: int = 0, seed: int = 0, slower_b_ms: float = 0.0) -> Served:
