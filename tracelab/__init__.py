@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from tracelab.lab.scenarios import scenarios as scenarios
     from tracelab.lab.scenarios import start_scenario as start_scenario
     from tracelab.lab.scenarios import stop_scenarios as stop_scenarios
+    from tracelab.lab.texts import kinds_of_fault as kinds_of_fault
     from tracelab.lab.texts import languages as languages
     from tracelab.lab.texts import words as words
     from tracelab.lake import Lake as Lake
@@ -139,7 +140,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "tracelab.memory": ("give_back_memory",),
-    "tracelab.lab.texts": ("languages", "words"),
+    "tracelab.lab.texts": ("kinds_of_fault", "languages", "words"),
     "tracelab.analysis.diagnosis": (
         "Diagnosis",
         "Cause",

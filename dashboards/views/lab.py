@@ -41,22 +41,24 @@ def page() -> None:
             bind="query-params",
             label_visibility="collapsed",
         )
+    language = language or "en"
     if not control.instances():
-        _no_shop()
+        _no_shop(language)
         return
     if part == "lessons":
-        lesson_view(control, language or "en")
+        lesson_view(control, language)
     elif part == "room":
         from dashboards.views.room import trainer_view
 
-        trainer_view(control, language or "en")
+        trainer_view(control, language)
     else:
-        _faults(control, language or "en")
+        _faults(control, language)
 
 
 @st.fragment(run_every=2.0)
-def _no_shop() -> None:
+def _no_shop(language: str) -> None:
     """Faults need a shop; goes on by itself when there is one."""
+    words = tracelab.words(language)
     if tracelab.control_of(store().lake.path).instances():
         st.rerun()
     components.panel(
@@ -64,16 +66,16 @@ def _no_shop() -> None:
         [
             {
                 "type": "title",
-                "text": "No demo shop runs over this lake",
-                "sub": "Faults are switched on in its processes; nothing is faked. Start it here, or in a terminal:",
+                "text": words["no_shop"],
+                "sub": words["no_shop_sub"],
             },
             {"type": "code", "text": f"tracelab demo --lake {store().lake.path}"},
         ],
     )
     running = demo()
     if running.left_s():
-        st.caption("The demo shop is starting …")
-    elif st.button("Start the demo shop", type="primary"):
+        st.caption(words["starting"])
+    elif st.button(words["start_shop"], type="primary"):
         running.start(store().lake.path)
         st.rerun(scope="app")
 
@@ -83,23 +85,23 @@ def _faults(control: tracelab.Control, language: str) -> None:
     with left:
         _switches(control, language)
     with right:
-        _diagnosis()
+        _diagnosis(language)
 
 
 def _switches(control: tracelab.Control, language: str) -> None:
-    known = tracelab.scenarios(language)
+    known, words = tracelab.scenarios(language), tracelab.words(language)
     names = ["random", *known]
     chosen = chosen_in_address(
-        "fault",
+        words["fault"],
         names,
         "fault",
-        lambda name: "a hidden one, by chance" if name == "random" else f"{known[name].title}  ({name})",
+        lambda name: words["by_chance"] if name == "random" else f"{known[name].title}  ({name})",
     )
     lasts, start, stop = st.columns([1.6, 1, 1], vertical_alignment="bottom")
-    minutes = lasts.segmented_control("ends by itself after", tuple(_MINUTES), default="10 min")
-    if start.button("Switch on", type="primary", width="stretch"):
+    minutes = lasts.segmented_control(words["ends_after"], tuple(_MINUTES), default="10 min")
+    if start.button(words["switch_on_fault"], type="primary", width="stretch"):
         _try_to_start(control, chosen, _MINUTES[minutes or "10 min"])
-    if stop.button("Switch all off", width="stretch"):
+    if stop.button(words["switch_off"], width="stretch"):
         tracelab.stop_scenarios(store().lake.path, control)
     _state(language)
 
@@ -118,13 +120,13 @@ def _state(language: str) -> None:
     """What is on, hints one after another, and the truth when it is asked for."""
     control = tracelab.control_of(store().lake.path)
     running = control.running()
-    known = tracelab.scenarios(language)
+    known, words = tracelab.scenarios(language), tracelab.words(language)
     blocks: list[dict[str, Any]] = []
     for one in running:
         scenario = known[one.name]
-        title = "A hidden fault is on" if one.hidden else f"{scenario.title} is on"
+        title = words["hidden_on"] if one.hidden else words["fault_on"].format(title=scenario.title)
         since = (time.time_ns() - one.started_ns) / 1e9
-        sub = f"for {duration_text(since * 1e9)}; it ends by itself in {duration_text(one.left_s * 1e9)}"
+        sub = words["lasts"].format(since=duration_text(since * 1e9), left=duration_text(one.left_s * 1e9))
         blocks.append({"type": "title", "text": title, "sub": sub})
         blocks.append({"type": "text", "text": scenario.symptom})
         shown = st.session_state.get(f"hints {one.started_ns}", 0)
@@ -132,33 +134,34 @@ def _state(language: str) -> None:
         if shown > len(scenario.hints):
             blocks.append({"type": "text", "tone": "good", "text": scenario.cause})
     if not running:
-        blocks.append({"type": "title", "text": "No fault is on", "sub": "The shop is healthy, as shops go."})
+        blocks.append({"type": "title", "text": words["none_on"], "sub": words["healthy"]})
     components.panel("lab_state", blocks)
     if running:
-        _hint_buttons(running, known)
+        _hint_buttons(running, known, words)
     instances = ", ".join(f"{one.name} {one.version}" for one in control.instances())
-    st.caption(f"The shop: {instances}")
+    st.caption(words["shop"].format(instances=instances))
 
 
-def _hint_buttons(running: list[tracelab.Running], known: dict[str, tracelab.Scenario]) -> None:
+def _hint_buttons(running: list[tracelab.Running], known: dict[str, tracelab.Scenario], words: dict[str, str]) -> None:
     hint, reveal = st.columns(2)
-    if hint.button("A hint", width="stretch"):
+    if hint.button(words["hint"], width="stretch"):
         for one in running:
             key = f"hints {one.started_ns}"
             st.session_state[key] = min(st.session_state.get(key, 0) + 1, len(known[one.name].hints))
         st.rerun(scope="fragment")
-    if reveal.button("Reveal", width="stretch"):
+    if reveal.button(words["reveal"], width="stretch"):
         for one in running:
             st.session_state[f"hints {one.started_ns}"] = len(known[one.name].hints) + 1
         st.rerun(scope="fragment")
 
 
-def _diagnosis() -> None:
+def _diagnosis(language: str) -> None:
+    words = tracelab.words(language)
     lasts = st.segmented_control(
-        "look at the last", ("30s", "1m", "2m", "5m"), default="1m", key="diagnose_since", bind="query-params"
+        words["look_at_last"], ("30s", "1m", "2m", "5m"), default="1m", key="diagnose_since", bind="query-params"
     )
-    if st.button("Diagnose", width="stretch", help="From the traces alone: compares now with the time before"):
-        with st.spinner("comparing now with before …"):
+    if st.button(words["diagnose"], width="stretch", help=words["diagnose_help"]):
+        with st.spinner(words["comparing"]):
             st.session_state["diagnosis"] = store().diagnosis(lasts or "1m")
     found = st.session_state.get("diagnosis")
     if found is not None:

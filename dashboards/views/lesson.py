@@ -39,7 +39,7 @@ def lesson_view(control: tracelab.Control, language: str) -> None:
     if lesson.scenario is not None:
         _fault_of(control, lesson, words)
     for at in range(len(lesson.steps)):
-        _step(control, lesson, at, marks, words)
+        _step(control, lesson, at, marks, language)
     with st.expander(words["about"]):
         st.write(lesson.reveal)
         for truth in tracelab.truths(control) if lesson.scenario else ():
@@ -62,10 +62,8 @@ def _fault_of(control: tracelab.Control, lesson: tracelab.Lesson, words: dict[st
             st.warning(str(error))
 
 
-def _step(
-    control: tracelab.Control, lesson: tracelab.Lesson, at: int, marks: dict[int, bool], words: dict[str, str]
-) -> None:
-    step = lesson.steps[at]
+def _step(control: tracelab.Control, lesson: tracelab.Lesson, at: int, marks: dict[int, bool], language: str) -> None:
+    step, words = lesson.steps[at], tracelab.words(language)
     with st.container(border=True):
         text, link = st.columns([5, 1], vertical_alignment="center")
         mark = "" if at not in marks else "✓ " if marks[at] else "✗ "
@@ -73,13 +71,11 @@ def _step(
         if step.page is not None:
             link.link_button(f"{words[step.page or 'topology']} ↗", address(step.page, since=_SINCE), width="stretch")
         if step.ask:
-            _ask(control, lesson, at, marks, words)
+            _ask(control, lesson, at, marks, language)
 
 
-def _ask(
-    control: tracelab.Control, lesson: tracelab.Lesson, at: int, marks: dict[int, bool], words: dict[str, str]
-) -> None:
-    step = lesson.steps[at]
+def _ask(control: tracelab.Control, lesson: tracelab.Lesson, at: int, marks: dict[int, bool], language: str) -> None:
+    step, words = lesson.steps[at], tracelab.words(language)
     view = store().view(_SINCE)
     key = f"answer {lesson.name} {at}"
     field, button = st.columns([5, 1], vertical_alignment="bottom")
@@ -88,7 +84,7 @@ def _ask(
         chosen = field.radio("answer", step.options, index=None, key=key, label_visibility="collapsed")
         given = step.options.index(chosen) + 1 if chosen is not None else None
     elif step.ask in ("service", "kind"):
-        kinds = tracelab.KINDS
+        kinds = tracelab.kinds_of_fault(language)
         options = list(kinds) if step.ask == "kind" else sorted(node.id for node in view.graph.nodes)
         given = field.selectbox(
             "answer",
@@ -100,7 +96,7 @@ def _ask(
             format_func=lambda name: kinds.get(name, name),
         )
     elif step.ask == "link":
-        given = field.text_input("address of the page", key=key, label_visibility="collapsed") or None
+        given = field.text_input(words["address"], key=key, label_visibility="collapsed") or None
     else:
         given = "done"
     if button.button(words["check"], key=f"check {key}", width="stretch") and given is not None:

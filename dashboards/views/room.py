@@ -8,6 +8,7 @@ import streamlit as st
 
 import tracelab
 from dashboards import components
+from dashboards.figures import address
 from dashboards.store import store
 from dashboards.views.common import navigation
 from tracelab import TracelabError, duration_text
@@ -17,16 +18,16 @@ _LASTS_S = 1800.0
 
 def trainer_view(control: tracelab.Control, language: str) -> None:
     """Open a room, watch the answers, reveal."""
-    room = tracelab.room_of(control.folder)
+    room, words = tracelab.room_of(control.folder), tracelab.words(language)
     if room is None:
         known = tracelab.scenarios(language)
         name = st.selectbox(
-            "hidden fault",
+            words["hidden_fault"],
             ["random", *known],
-            format_func=lambda name: "by chance" if name == "random" else f"{known[name].title}  ({name})",
+            format_func=lambda name: words["by_chance"] if name == "random" else f"{known[name].title}  ({name})",
         )
-        st.caption("Participants look at this dashboard and answer on its page /room, with the code that you read out.")
-        if st.button("Open a room", type="primary"):
+        st.caption(words["participants_look"])
+        if st.button(words["open_room"], type="primary"):
             _open(control, name or "random")
         return
     _watch(language)
@@ -49,21 +50,25 @@ def _watch(language: str) -> None:
     room = tracelab.room_of(control.folder)
     if room is None:
         return
-    given = tracelab.room_answers(control.folder)
+    given, words = tracelab.room_answers(control.folder), tracelab.words(language)
     end = room.revealed_ns or time.time_ns()
     scenario = tracelab.scenarios(language)[room.scenario]
     people = len({one.who for one in given})
     blocks: list[dict[str, object]] = [
-        {"type": "title", "text": f"Code {room.code}", "sub": "participants: this dashboard, page /room"},
+        {
+            "type": "title",
+            "text": words["code"].format(code=room.code),
+            "sub": words["where_to"].format(page=address("room", language=None if language == "en" else language)),
+        },
         {
             "type": "figures",
             "items": [
                 [
-                    "time",
+                    words["time"],
                     duration_text(float((end - room.opened_ns) // 10**9 * 10**9) if end > room.opened_ns else 0.0),
                 ],
-                ["participants", str(people)],
-                ["answers", str(len(given))],
+                [words["participants"], str(people)],
+                [words["answers"], str(len(given))],
             ],
         },
     ]
@@ -72,24 +77,32 @@ def _watch(language: str) -> None:
             [
                 str(number),
                 place.who,
-                {"text": "found it" if place.right else "not found", "tone": "good" if place.right else "dim"},
+                {
+                    "text": words["found"] if place.right else words["not_found"],
+                    "tone": "good" if place.right else "dim",
+                },
                 duration_text(place.seconds * 1e9),
-                "and its kind" if place.kind_right else "",
+                words["and_kind"] if place.kind_right else "",
                 str(place.answers),
             ]
             for number, place in enumerate(tracelab.room_places(room, given), 1)
         ]
         blocks += [
-            {"type": "heading", "text": f"It was: {scenario.title}"},
+            {"type": "heading", "text": words["it_was"].format(title=scenario.title)},
             {"type": "text", "text": scenario.cause},
-            {"type": "table", "columns": ["", "who", "", "after", "", "answers"], "right": ["after"], "rows": rows},
+            {
+                "type": "table",
+                "columns": ["", words["who"], "", words["after"], "", words["answers"]],
+                "right": [words["after"]],
+                "rows": rows,
+            },
         ]
     components.panel("room", blocks)
     reveal, close = st.columns(2)
-    if room.revealed_ns is None and reveal.button("Reveal", type="primary", width="stretch"):
+    if room.revealed_ns is None and reveal.button(words["reveal"], type="primary", width="stretch"):
         tracelab.reveal_room(control.folder)
         st.rerun(scope="fragment")
-    if close.button("Close the room, switch the fault off", width="stretch"):
+    if close.button(words["close_room"], width="stretch"):
         tracelab.stop_scenarios(store().lake.path, control, room.scenario)
         tracelab.close_room(control.folder)
         st.rerun(scope="app")
@@ -98,29 +111,31 @@ def _watch(language: str) -> None:
 def page() -> None:
     """The participants' page."""
     navigation("Room")
+    asked = st.query_params.get("language", "en")
+    language = asked if asked in tracelab.languages() else "en"
+    words, kinds = tracelab.words(language), tracelab.kinds_of_fault(language)
     control = tracelab.control_of(store().lake.path)
     components.panel(
         "room_head",
         [
             {
                 "type": "title",
-                "text": "What is wrong with the shop?",
-                "sub": "Look around in this dashboard; answer as often as you like, the first right answer counts.",
+                "text": words["question"],
+                "sub": words["question_sub"],
             }
         ],
     )
     with st.form("answer"):
         code, who = st.columns(2)
-        code_given = code.text_input("code", max_chars=8, key="code", bind="query-params")
-        who_given = who.text_input("your name", max_chars=60)
+        code_given = code.text_input(words["your_code"], max_chars=8, key="code", bind="query-params")
+        who_given = who.text_input(words["your_name"], max_chars=60)
         names = sorted(node.id for node in store().view("5m").graph.nodes if node.id != "user:user")
-        kinds = tracelab.KINDS
-        service = st.selectbox("where is the cause?", names, index=None)
-        kind = st.selectbox("what kind of fault is it?", list(kinds), index=None, format_func=lambda name: kinds[name])
-        sent = st.form_submit_button("That is it", type="primary")
+        service = st.selectbox(words["where"], names, index=None)
+        kind = st.selectbox(words["which_kind"], list(kinds), index=None, format_func=lambda name: kinds[name])
+        sent = st.form_submit_button(words["send"], type="primary")
     if sent:
         try:
             tracelab.answer_room(control.folder, code_given or "", who_given or "", service or "", kind or "")
-            st.success("Taken. The trainer will reveal it.")
+            st.success(words["taken"])
         except TracelabError as error:
             st.warning(str(error))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,10 @@ from demo_services.processes import PROCESSES, releases
 from tracelab.analysis.diagnosis import KINDS
 from tracelab.errors import UsageError
 from tracelab.lab import room as rooms
+from tracelab.lab import texts
 from tracelab.lab.lessons import ASKS, lessons
 from tracelab.lab.scenarios import scenario_named, scenarios, start_scenario, stop_scenarios
-from tracelab.lab.texts import languages
+from tracelab.lab.texts import kinds_of_fault, languages, translated, words
 from tracelab.lake.annotations import annotate, read_annotations
 from tracelab.shop_control import Control, Running
 from tracelab.window import Window
@@ -60,6 +63,20 @@ def test_translations_are_whole(language: str) -> None:
             assert said_step.text != step.text
             assert (said_step.ask, said_step.answer, said_step.page) == (step.ask, step.answer, step.page)
             assert len(said_step.options) == len(step.options)
+
+
+@pytest.mark.parametrize("language", languages())
+def test_words_are_whole(language: str) -> None:
+    english = tomllib.loads((Path(texts.__file__).parent / "ui.toml").read_text())
+    said = translated("ui", language) or english
+    assert {part: set(words_) for part, words_ in said.items() if part != "kinds"} == {
+        part: set(words_) for part, words_ in english.items()
+    }
+    assert len(words(language)) == sum(len(part) for part in english.values())  # no name stands for two
+    for key, text in words("en").items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", words(language)[key])), key
+    assert set(kinds_of_fault(language)) == set(KINDS)
+    assert language == "en" or set(kinds_of_fault(language).values()).isdisjoint(KINDS.values())
 
 
 def test_lessons_are_whole() -> None:

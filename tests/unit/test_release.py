@@ -35,9 +35,13 @@ def closed(schema: Any) -> Any:
 
 
 def trouble(document: dict[str, Any]) -> list[str]:
-    """What the published definition of its kind has against a document; metadata is Kubernetes' own."""
+    """What the published definition of its kind has against a document; what is about any kind is Kubernetes' own."""
     schema = closed(json.loads((SCHEMAS / f"{document['kind'].lower()}.json").read_text()))
-    schema["properties"]["metadata"] = {"type": "object"}
+    schema["properties"] |= {
+        "metadata": {"type": "object"},
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+    }
     return [error.message for error in Draft202012Validator(schema).iter_errors(document)]
 
 

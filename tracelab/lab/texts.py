@@ -19,10 +19,18 @@ def languages() -> list[str]:
 
 @cache
 def words(language: str) -> dict[str, str]:
-    """What the lesson page says: words, and the names of the pages it leads to."""
+    """What the lab's pages say: words, and the names of the pages they lead to."""
     english = tomllib.loads((_FOLDER / "ui.toml").read_text())
     other = translated("ui", language)
     return {key: text for part in english for key, text in {**english[part], **other.get(part, {})}.items()}
+
+
+@cache
+def kinds_of_fault(language: str) -> dict[str, str]:
+    """What each kind of cause is, in a language."""
+    from tracelab.analysis.diagnosis import KINDS
+
+    return {**KINDS, **translated("ui", language).get("kinds", {})}
 
 
 @cache
