@@ -73,7 +73,7 @@ def _grpc_send(port: int, packed: bool) -> Callable[[bytes], None]:
     return lambda body: call(body, compression=compression, timeout=60)
 
 
-def _http_send(port: int, packed: bool) -> Callable[[bytes], None]:
+def http_send(port: int, packed: bool) -> Callable[[bytes], None]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"content-type": "application/x-protobuf"} | ({"content-encoding": "gzip"} if packed else {})
 
@@ -91,7 +91,7 @@ def _sender(load: Load, port: int, bodies: Sequence[bytes], count: int, connecti
     left = iter(range(count))
 
     def work(at: int) -> None:
-        send = (_grpc_send if load.transport == "grpc" else _http_send)(port, load.packed)
+        send = (_grpc_send if load.transport == "grpc" else http_send)(port, load.packed)
         for number in left:
             began = time.perf_counter()
             send(bodies[(number + at) % len(bodies)])

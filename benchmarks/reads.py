@@ -11,14 +11,17 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.ingest import http_send, start_tracelab
 from benchmarks.otlp import Fleet
 from tracelab.adjusters import assemble
 from tracelab.analysis.derived import lake_graph
@@ -26,6 +29,7 @@ from tracelab.analysis.summaries import Search, trace_summaries
 from tracelab.codecs.requests import decode_requests
 from tracelab.diagnostics import Diagnostics
 from tracelab.lake import Lake, compact
+from tracelab.lake.info import lake_info
 from tracelab.schema import ANALYSIS_COLUMNS, TRACE_ID
 from tracelab.traceset import id_numbers
 from tracelab.window import Window
@@ -77,13 +81,38 @@ def _times(work: Callable[[int], Any], repeats: int) -> str:
     return f"{taken[len(taken) // 2]:,.0f} | {taken[min(len(taken) * 99 // 100, len(taken) - 1)]:,.0f} |"
 
 
-def measure(lake: Lake, note: str) -> None:
+@contextmanager
+def ingest(path: Path, requests_per_s: float = 10) -> Iterator[None]:
+    """A collector on the lake that takes in requests of 512 spans of now meanwhile."""
+    bodies = list(Fleet(9, time.time_ns()).requests(int(60 * requests_per_s)))
+    collector, _, port = start_tracelab(path, 1)
+    ending = threading.Event()
+
+    def send() -> None:
+        post = http_send(port, packed=False)
+        for body in bodies:
+            post(body)
+            if ending.wait(1 / requests_per_s):
+                return
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+        assert sender.is_alive(), "it was not busy all the time"
+    finally:
+        ending.set()
+        sender.join()
+        collector.terminate()
+        collector.wait(60)
+
+
+def measure(lake: Lake, now: int, note: str) -> None:
     chance = np.random.default_rng(3)
     files = [path for path in lake.segments() if path.parent == lake.compacted]
     some = [files[at] for at in chance.integers(0, len(files), 40)]
     ids = [lake.read(path, ("trace_id",)).column("trace_id")[int(chance.integers(1000))].as_py() for path in some]
-    now = time.time_ns()
-    last_hour = Window(now - HOUR_NS, None)
+    last_hour = Window(now - HOUR_NS, now)
 
     def one_trace(at: int) -> None:
         assert lake.traces([ids[at % len(ids)]]).num_rows
@@ -96,11 +125,11 @@ def measure(lake: Lake, note: str) -> None:
     def search(at: int) -> None:
         wanted = searches[at % len(searches)]
         columns = (*ANALYSIS_COLUMNS, "attributes", "resource") if wanted.attributes else ANALYSIS_COLUMNS
-        traces = assemble(lake.scan(last_hour.since_ns, None, columns=columns))
+        traces = assemble(lake.scan(last_hour.since_ns, last_hour.until_ns, columns=columns))
         trace_summaries(traces, last_hour, wanted)
 
     def topology(_: int) -> None:
-        lake_graph(lake, Window(now - 29 * DAY_NS, None), Diagnostics())
+        lake_graph(lake, Window(now - 29 * DAY_NS, now), Diagnostics())
 
     print(f"| one trace by id{note} | {_times(one_trace, 200)}", flush=True)
     print(f"| search the last hour{note} | {_times(search, 20)}", flush=True)
@@ -126,7 +155,10 @@ def main() -> None:
         print(
             f"| topology of 29 days, a process of its own | {1000 * (time.perf_counter() - began):,.0f} | |", flush=True
         )
-        measure(lake, "")
+        now = lake_info(lake)["newest_ns"] + 1
+        measure(lake, now, "")
+        with ingest(path):
+            measure(lake, now, ", 5,000 spans/s coming in")
     os._exit(0)
 
 

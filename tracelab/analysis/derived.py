@@ -1,7 +1,7 @@
 """Service graphs of a lake, of which the parts that cannot have changed are remembered.
 
 What the calls of a partition add up to is kept in the lake's cache under a key of its files, and of this program's own
-source: nothing can go stale, and the cache may be deleted at any time. A day whose hours are all known is kept merged.
+source: nothing can go stale, and the cache may be deleted at any time. Days and months are kept merged.
 A window's border partitions and the traces that are apart are computed each time.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from tracelab.lake.stream import read_ahead, whole_traces
 from tracelab.schema import ANALYSIS_COLUMNS
 from tracelab.window import EVERYTHING, Window
 
+_PERIODS = (len("2026-01"), len("2026-01-31"), len("2026-01-31T23"))
 _MEANING = ("adjusters", "analysis", "kernels", "schema.py", "semconv.py", "stored.py", "traceset.py", "window.py")
 
 
@@ -61,14 +63,14 @@ def _parts(lake: Lake, window: Window, noted: Diagnostics, skew_correction: bool
     if apart is not None:
         yield sum_graph(assemble(apart, skew_correction), window)
     kept = Cache(lake.path / "cache" / ("graphs" if skew_correction else "graphs-raw"))
-    inside: dict[str, list[Partition]] = defaultdict(list)
+    inside = []
     for partition in plan.partitions:
         if window.holds_all(partition.first_ns, partition.last_ns):
-            inside[partition.hour[: len("2026-01-31")]].append(partition)
+            inside.append(partition)
         elif window.touches(partition.first_ns, partition.last_ns):
             yield _of_partition(partition, window, skew_correction)
-    for day, partitions in inside.items():
-        yield replace(_of_day(kept, day, partitions, skew_correction), window=window)
+    for partitions in _by_period(inside, 0):
+        yield replace(_of_period(kept, partitions, skew_correction), window=window)
 
 
 def _of_partition(partition: Partition, window: Window, skew_correction: bool) -> GraphSums:
@@ -76,23 +78,27 @@ def _of_partition(partition: Partition, window: Window, skew_correction: bool) -
     return merge_graphs((sum_graph(assemble(table, skew_correction), window) for table in tables), window)
 
 
-def _of_day(kept: Cache, day: str, partitions: list[Partition], skew_correction: bool) -> GraphSums:
-    """The sums of these partitions of a day, from the cache as far as they are there."""
-    digest = _digest(*(partition.key for partition in partitions))
-    known = _load(kept, day, digest) if len(partitions) > 1 else None
-    if known is not None:
-        return known
-    hours = []
-    for partition in partitions:
-        found = _load(kept, partition.hour, _digest(partition.key))
-        if found is None:
-            found = _of_partition(partition, EVERYTHING, skew_correction)
-            kept.save(partition.hour, _digest(partition.key), to_document(found))
-        hours.append(found)
-    merged = merge_graphs(hours)
-    if len(partitions) > 1:
-        kept.save(day, digest, to_document(merged))
-    return merged
+def _of_period(kept: Cache, partitions: list[Partition], skew_correction: bool, level: int = 0) -> GraphSums:
+    """The sums of these partitions of a month, a day or an hour, from the cache as far as they are there."""
+    is_hour = level == len(_PERIODS) - 1
+    if len(partitions) == 1 and not is_hour:
+        return _of_period(kept, partitions, skew_correction, level + 1)
+    name, digest = partitions[0].hour[: _PERIODS[level]], _digest(*(partition.key for partition in partitions))
+    found = _load(kept, name, digest)
+    if found is None:
+        if is_hour:
+            found = _of_partition(partitions[0], EVERYTHING, skew_correction)
+        else:
+            shorter = _by_period(partitions, level + 1)
+            found = merge_graphs(_of_period(kept, inner, skew_correction, level + 1) for inner in shorter)
+        kept.save(name, digest, to_document(found))
+    return found
+
+
+def _by_period(partitions: Iterable[Partition], level: int) -> Iterator[list[Partition]]:
+    """Partitions, which are in the order of time, of one month, day or hour after another."""
+    for _, inside in groupby(partitions, lambda partition: partition.hour[: _PERIODS[level]]):
+        yield list(inside)
 
 
 def _load(kept: Cache, name: str, digest: str) -> GraphSums | None:
