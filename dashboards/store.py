@@ -218,6 +218,8 @@ class Store:
                     self._keep(since, time.monotonic() - asked)
                 except (tracelab.TracelabError, OSError) as error:  # pages keep what they have until it comes back
                     _log.warning("the lake cannot be read, will be tried again: %s", error)
+                except Exception:  # whatever it is: without this thread every page would stand still, and not say so
+                    _log.exception("%s could not be refreshed, will be tried again", since)
 
     def _keep(self, since: str, unasked_s: float) -> None:
         if unasked_s > FORGET_S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
@@ -60,6 +61,28 @@ def calls(number: int, at_ns: int) -> Any:
         span(2, 1, at_ns + 10, at_ns + 80, "api", kind="SERVER"),
     ]
     return span_table([{**made, "trace_id": f"{number:032x}"} for made in pair])
+
+
+def test_rows_of_which_nobody_says_where_they_went_are_not_kept_twice(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module("tracelab.lake.compact"), "YOUNG_NS", 0)
+    lake = Lake.create(tmp_path_factory.mktemp("lake"))
+    live = LiveGraph(Lake.open(lake.path))
+    window = Window(START_NS, None)
+    for number in range(1, 13):
+        lake.write(calls(number, START_NS + number))
+        if number % 4 == 0:
+            for _ in range(2):  # what was merged twice between two looks does not say of which segments it was made
+                compact(lake)
+                lake.write(calls(100 + number, START_NS + number))
+            compact(lake)
+        refreshed = live.refresh(window)
+        rows = sum(
+            table.num_rows for group in live._groups.values() for tables in group.tables.values() for table in tables
+        )
+        assert rows == lake.scan().num_rows
+        assert shown(refreshed) == shown(uncached(lake, window))
 
 
 def test_only_what_is_new_is_decoded_and_the_old_is_forgotten(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -102,7 +102,8 @@ class LiveGraph:
         """
         new: list[tuple[str, pa.Table | None, Merged]] = []
         replaced: set[str] = set()
-        for path in self._lake.segments():
+        paths = self._lake.segments()
+        for path in paths:
             if path.name in self._sources:
                 continue
             try:
@@ -117,15 +118,25 @@ class LiveGraph:
                 noted.add("damaged_segments")
             except FileNotFoundError:
                 return False
-        for group in self._groups.values():
-            group.drop(frozenset(replaced))
+        self._drop(frozenset(replaced))
         for name, table, merged in new:
             self._sources[name] = self._sources_of(merged)
             if table is not None:
                 self._sources[name] = frozenset([name])
                 self.decoded_segments += 1
                 self._add(name, table)
+        if new:
+            self._drop_what_is_gone(frozenset(path.name for path in paths) & self._sources.keys())
         return True
+
+    def _drop(self, sources: frozenset[str]) -> None:
+        for group in self._groups.values():
+            group.drop(sources)
+
+    def _drop_what_is_gone(self, visible: frozenset[str]) -> None:
+        """Forget rows that no segment stands for any more: pruned, or merged so long ago that nobody says into what."""
+        here = frozenset[str]().union(*(self._sources[name] for name in visible))
+        self._drop(frozenset(name for group in self._groups.values() for name in group.tables) - here)
 
     def _has(self, name: str, merged: Merged) -> bool:
         """Whether the rows of a segment are here: from itself, or from all of which it was merged."""
