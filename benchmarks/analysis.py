@@ -67,6 +67,15 @@ def _end_to_end(table: pa.Table) -> None:
     _line("end to end: shuffled rows to critical paths", table.num_rows, lambda: critical_paths(assemble(table)))
 
 
+def _twice(table: pa.Table) -> None:
+    """Every span sent a second time, alike, and under another name."""
+    at = table.column_names.index("name")
+    unlike = table.set_column(at, "name", pa.array(["other"] * table.num_rows).cast(table.schema.field("name").type))
+    for what, again in (("alike", table), ("unlike", unlike)):
+        both = pa.concat_tables([table, again])
+        _line(f"every span twice, {what}: trees", both.num_rows, lambda both=both: assemble(both))
+
+
 def _slow_twin(table: pa.Table) -> None:
     """The obvious way, on dictionaries: what the kernels are compared with."""
     spans = [
@@ -97,6 +106,7 @@ def main() -> None:
     _measure("2,000 traces of 50", typical)
     _end_to_end(typical)
     _slow_twin(typical)
+    _twice(typical)
     _measure("20,000 traces of 50", traces(int(20_000 * scale), 50))
     for shape in ("chain", "fan"):
         for rows in (10_000, 100_000, 1_000_000):
