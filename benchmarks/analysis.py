@@ -69,8 +69,9 @@ def _end_to_end(table: pa.Table) -> None:
 
 def _twice(table: pa.Table) -> None:
     """Every span sent a second time, alike, and under another name."""
-    at = table.column_names.index("name")
-    unlike = table.set_column(at, "name", pa.array(["other"] * table.num_rows).cast(table.schema.field("name").type))
+    field = table.schema.field("name")
+    other = pa.array(["other"] * table.num_rows, field.type)
+    unlike = table.set_column(table.column_names.index("name"), field, other)
     for what, again in (("alike", table), ("unlike", unlike)):
         both = pa.concat_tables([table, again])
         _line(f"every span twice, {what}: trees", both.num_rows, lambda both=both: assemble(both))

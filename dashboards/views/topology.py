@@ -71,7 +71,7 @@ def _switches() -> tuple[bool, bool]:
 
 
 def _controls(view: View, paused: bool, flows: bool) -> Controls:
-    colour, show, picture, focus, hops = st.columns([1.5, 1.2, 1, 1.6, 1], vertical_alignment="top")
+    colour, show, picture, focus, hops = st.columns([1.5, 1.15, 1.25, 1.5, 0.9], vertical_alignment="top")
     colour_by = colour.segmented_control(
         "colour by", tuple(COLOUR_BY), default="failures", key="colour", bind="query-params"
     )
