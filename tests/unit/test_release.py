@@ -81,6 +81,12 @@ def test_too_few_requests_are_no_reason_for_anything() -> None:
     assert judge(served(0), served(0)).action == "hold"
 
 
+def test_more_failures_than_a_baseline_that_fails_too_are_waited_for() -> None:
+    assert judge(served(200, failures=13), served(40, failures=7, seed=1)).action == "hold"
+    assert judge(served(200, failures=13), served(40, failures=3, seed=1)).action == "promote"
+    assert judge(served(200, failures=13), served(240, failures=42, seed=1)).action == "roll back"
+
+
 def test_failures_are_a_reason() -> None:
     verdict = judge(served(300), served(100, failures=12, seed=1))
     assert verdict.action == "roll back"

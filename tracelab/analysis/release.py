@@ -24,6 +24,7 @@ from tracelab.traceset import TraceSet
 I64 = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 _FEWEST_OF_ROUTE = 12
+_DOUBT = 0.1  # chance alone would show as many more failures so often: no reason to go back, nor to go on
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,9 @@ def judge(baseline: Served, candidate: Served, limits: Limits = DEFAULT) -> Verd
         text = f"{candidate.size} requests of the candidate, {limits.samples} are needed to say anything"
         return Verdict("hold", (text,), one, two, routes)
     share, before = two.failure_share or 0.0, one.failure_share or 0.0
-    if share > limits.failures >= before:
+    more = fisher_p((one.failed, one.requests), (two.failed, two.requests)) if one.requests else 1.0
+    is_doubtful = more < _DOUBT and share - before > limits.failures_more  # where the baseline fails as well
+    if share > limits.failures and (before <= limits.failures or is_doubtful):
         text = f"{percent_text(share)} fail, more than {percent_text(limits.failures)}, but it may be chance"
         return Verdict("hold", (text,), one, two, routes)
     return Verdict("promote", ("nothing speaks against it",), one, two, routes)
