@@ -84,7 +84,7 @@ def test_too_few_requests_are_no_reason_for_anything() -> None:
 def test_more_failures_than_a_baseline_that_fails_too_are_waited_for() -> None:
     assert judge(served(200, failures=13), served(40, failures=7, seed=1)).action == "hold"
     assert judge(served(200, failures=13), served(40, failures=3, seed=1)).action == "promote"
-    assert judge(served(200, failures=13), served(240, failures=42, seed=1)).action == "roll back"
+    assert judge(served(200, failures=13), served(240, failures=60, seed=1)).action == "roll back"
 
 
 def test_failures_are_a_reason() -> None:

@@ -150,7 +150,10 @@ def judge(baseline: Served, candidate: Served, limits: Limits = DEFAULT) -> Verd
     more = fisher_p((one.failed, one.requests), (two.failed, two.requests)) if one.requests else 1.0
     is_doubtful = more < _DOUBT and share - before > limits.failures_more  # where the baseline fails as well
     if share > limits.failures and (before <= limits.failures or is_doubtful):
-        text = f"{percent_text(share)} fail, more than {percent_text(limits.failures)}, but it may be chance"
+        limit = (
+            percent_text(limits.failures) if before <= limits.failures else f"{percent_text(before)} of the baseline's"
+        )
+        text = f"{percent_text(share)} fail, more than {limit}, but it may be chance"
         return Verdict("hold", (text,), one, two, routes)
     return Verdict("promote", ("nothing speaks against it",), one, two, routes)
 
