@@ -49,6 +49,12 @@ class _Group:
             del self.tables[source]
             self.sums = None
 
+    def put_together(self, sources: frozenset[str], name: str) -> None:
+        """The same rows, in one table under one name."""
+        tables = [table for source in sorted(sources & self.tables.keys()) for table in self.tables.pop(source)]
+        if tables:
+            self.tables[name] = [pa.concat_tables(tables).unify_dictionaries().combine_chunks()]
+
     def take_out(self, key: int) -> dict[str, pa.Table]:
         """The rows of one trace, which are no longer its own."""
         taken = {}
@@ -125,16 +131,26 @@ class LiveGraph:
                 self._sources[name] = frozenset([name])
                 self.decoded_segments += 1
                 self._add(name, table)
+            elif len(self._sources[name]) > 1:
+                self._put_together(self._sources[name], name)
         if new:
             self._drop_what_is_gone(frozenset(path.name for path in paths) & self._sources.keys())
         return True
+
+    def _put_together(self, sources: frozenset[str], name: str) -> None:
+        """Rows of segments that were merged, as those of one: a thousand small tables cost more than what is in them."""
+        for group in self._groups.values():
+            group.put_together(sources, name)
+        for other, its in self._sources.items():
+            if its & sources:
+                self._sources[other] = its - sources | {name}
 
     def _drop(self, sources: frozenset[str]) -> None:
         for group in self._groups.values():
             group.drop(sources)
 
     def _drop_what_is_gone(self, visible: frozenset[str]) -> None:
-        """Forget rows that no segment stands for any more: pruned, or merged so long ago that nobody says into what."""
+        """Forget rows for which no segment stands: pruned, or merged so long ago that nobody says into what."""
         here = frozenset[str]().union(*(self._sources[name] for name in visible))
         self._drop(frozenset(name for group in self._groups.values() for name in group.tables) - here)
 
