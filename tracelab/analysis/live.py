@@ -150,7 +150,7 @@ class LiveGraph:
             group.drop(sources)
 
     def _drop_what_is_gone(self, visible: frozenset[str]) -> None:
-        """Forget rows for which no segment stands: pruned, or merged so long ago that nobody says into what."""
+        """Forget rows for which no segment stands: pruned, or merged so long ago that nobody says."""
         here = frozenset[str]().union(*(self._sources[name] for name in visible))
         self._drop(frozenset(name for group in self._groups.values() for name in group.tables) - here)
 
