@@ -138,7 +138,7 @@ class LiveGraph:
         return True
 
     def _put_together(self, sources: frozenset[str], name: str) -> None:
-        """Rows of segments that were merged, as those of one: a thousand small tables cost more than what is in them."""
+        """Forget rows for which no segment stands: pruned, or merged so long ago that nobody says where to."""
         for group in self._groups.values():
             group.put_together(sources, name)
         for other, its in self._sources.items():
