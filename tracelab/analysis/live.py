@@ -138,7 +138,7 @@ class LiveGraph:
         return True
 
     def _put_together(self, sources: frozenset[str], name: str) -> None:
-        """Forget rows for which no segment stands: pruned, or merged so long ago that nobody says where to."""
+        """Rows of segments that were merged, as those of one: many small tables cost more than what is in them."""
         for group in self._groups.values():
             group.put_together(sources, name)
         for other, its in self._sources.items():
